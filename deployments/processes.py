@@ -1,0 +1,102 @@
+"""Start and stop what runs beside the flows on one machine: for the demo, the local UI, the benchmark and the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_SERVER_LEVEL": "WARNING"}
+
+
+class DidNotStart(RuntimeError):
+    """A process ended, or said nothing, before it was ready; the text has the end of its log."""
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, ready: str | None = None, within: float = 90
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process beside this one, in a session of its own, and end it and its children on leaving.
+
+    Args:
+        command: Program and arguments.
+        log: Gets its output.
+        env: Added to the environment.
+        ready: A URL that answers 2xx once it is ready; None not to wait.
+        within: Seconds to wait for that.
+
+    Raises:
+        DidNotStart: It was not ready in time.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True
+        )
+    try:
+        if ready:
+            _wait(process, ready, within, log)
+        yield process
+    finally:
+        stop(process)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, within: float, log: Path) -> None:
+    end = time.monotonic() + within
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise DidNotStart(f"{process.args!r} was not ready within {within:.0f} s:\n{tail}")
+
+
+def stop(process: subprocess.Popen[bytes], within: float = 15) -> None:
+    """Ask a process to end, then make it and its children."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(within)
+        except subprocess.TimeoutExpired:
+            pass  # it and whatever it started are killed next
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # nothing was left
+    process.wait()
+
+
+@contextmanager
+def prefect_server(home: Path | None = None, *, port: int | None = None, ui: bool = False) -> Iterator[str]:
+    """Run a Prefect server with a database of its own and yield the address of its API.
+
+    Args:
+        home: Keeps its database and log; None for a folder that is removed afterwards.
+        port: None for a free one.
+        ui: Serve the UI and run the scheduler too.
+    """
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="kombo-flows-prefect-") as temporary:
+        folder = home or Path(temporary)
+        options = [] if ui else ["--no-ui", "--no-services"]
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), *options]
+        env = {**_QUIET, "PREFECT_HOME": str(folder), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
+        with running(command, folder / "server.log", env=env, ready=f"http://127.0.0.1:{port}/api/health"):
+            yield f"http://127.0.0.1:{port}/api"
