@@ -97,6 +97,8 @@ class _PageEnvelope(msgspec.Struct):
     data: _PageData
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _success = msgspec.json.Decoder(_Success)
 _page = msgspec.json.Decoder(_PageEnvelope)
 
@@ -132,7 +134,7 @@ def answer(reply: Reply) -> Answer:
     success = _checked(reply)
     try:
         data = msgspec.json.decode(success.data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise problem(reply, "Its data is not valid JSON.") from None
     warnings = tuple(warning.message for warning in success.warnings or () if warning.message)
     return Answer(data, warnings, reply.status, reply.headers, reply.sent_at)
@@ -153,7 +155,7 @@ def page(reply: Reply) -> tuple[bytes, str | None]:
     if reply.status == 200:
         try:
             envelope = _page.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             _checked(reply)
             raise problem(reply, "Its data has no list of results, or does not say whether a page follows.") from None
         results = bytes(envelope.data.results)
@@ -169,7 +171,7 @@ def _checked(reply: Reply) -> _Success:
     if 200 <= reply.status < 300:
         try:
             success = _success.decode(reply.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise problem(reply) from None
         if success.status == "success" and bytes(success.data) != b"null":
             return success
@@ -254,7 +256,7 @@ def _error_fields(raw: bytes) -> tuple[dict[str, str], str]:
         return {}, "It is empty."
     try:
         decoded = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return {}, "It is HTML." if raw.lstrip()[:1] == b"<" else "It is not valid JSON."
     if not isinstance(decoded, dict):
         return {}, "It is JSON, but no object."

@@ -1,4 +1,4 @@
-# ruff: noqa: N818 - a class is named after the cause that a caller acts on
+
 """What can go wrong between us and Kombo, sorted by what the caller does about it.
 
 ::

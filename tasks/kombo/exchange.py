@@ -12,7 +12,7 @@ import httpx
 
 from tasks.kombo.answers import Reply, may_have_run
 from tasks.kombo.clock import Clock
-from tasks.kombo.errors import KomboError, OutcomeUnknown, RateLimited, Unavailable
+from tasks.kombo.errors import BadAnswer, KomboError, OutcomeUnknown, RateLimited, Unavailable
 from tasks.kombo.limits import LONGEST, Limiter
 from tasks.kombo.retries import PATIENCE, Repeat, pause
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=KomboError)
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the caller asked for it
+class Stopped(Exception):
     """The caller's `stop` was set while a request was waiting."""
 
 
@@ -94,15 +94,25 @@ class Exchange:
             Stopped: `stop` was set while waiting.
         """
         patience = PATIENCE[self._repeat]
-        begun = self._clock.monotonic()
+        begun = None  # waiting for one's turn is not trying
         unknown_since = None
         for tries in count(1):
-            self._await_turn()
+            try:
+                self._await_turn()
+            except RateLimited as caught:
+                error: KomboError = caught
+                break
+            begun = self._clock.monotonic() if begun is None else begun
             sent_at = self._clock.utc()
             try:
                 return decode(self._send())
             except KomboError as caught:
                 error = caught
+            except Exception as caught:
+                if self._repeat == "read":
+                    raise
+                # An unforeseen fault must not make a write that was sent look like one that was not.
+                error = self._error(BadAnswer, f"The answer could not be read: {type(caught).__name__}.")
             wait = pause(error, tries, patience, self._clock.jitter)
             if self._repeat != "read" and may_have_run(error):
                 unknown_since = unknown_since or sent_at

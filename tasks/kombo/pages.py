@@ -12,7 +12,7 @@ import contextvars
 import logging
 import queue
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -59,7 +59,7 @@ def pages(
     filters: Mapping[str, Any] | None = None,
     page_size: int = PAGE_SIZE,
     prefetch: int = 1,
-) -> Iterator[Page]:
+) -> Generator[Page, None, None]:
     """Walk through a collection.
 
     Args:
@@ -71,7 +71,7 @@ def pages(
         prefetch: How many pages to fetch ahead in the background; 0 fetches a page when it is asked for.
 
     Returns:
-        An iterator of pages. Close it to stop early; that waits for a request in flight.
+        A generator of pages. Close it to stop early; that waits for a request in flight, and for nothing else.
 
     Raises:
         ValueError: A parameter is wrong; at once, before anything is sent.
@@ -83,7 +83,7 @@ def pages(
     if not 1 <= page_size <= PAGE_SIZE:
         raise ValueError(f"page_size: expected 1 to {PAGE_SIZE}")
     walk = _Walk(client, what, integration, {"page_size": str(page_size), **what.query(filters)})
-    return _ahead(walk, prefetch) if prefetch > 0 else iter(walk)
+    return _ahead(walk, prefetch) if prefetch > 0 else walk.__iter__()
 
 
 class _Walk:
@@ -97,7 +97,7 @@ class _Walk:
         self._params = params
         self.stop = threading.Event()
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Generator[Page, None, None]:
         finished = yield from self._attempt(restarted=False)
         if not finished:
             logger.warning(
@@ -149,7 +149,7 @@ class _Walk:
         )
 
 
-def _ahead(walk: _Walk, prefetch: int) -> Iterator[Page]:
+def _ahead(walk: _Walk, prefetch: int) -> Generator[Page, None, None]:
     """Run a walk in a thread that is at most `prefetch` pages ahead of the consumer."""
     done: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
     room = threading.Semaphore(prefetch)
