@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from deployments.demo import filters, routes, writes
+from deployments.demo import attachments, filters, routes, writes
 from deployments.demo.control import Control
 from deployments.demo.errors import RefusedError
 from deployments.demo.faults import STATUSES, Fault, Script, Seen
@@ -75,8 +75,6 @@ class Api:
         )
         self.requests.append(logged)
         fault = self.script.take(self._seen(request, path, route, known)) if self.script.faults else None
-        if fault and fault.kind == "hang" and not fault.after:
-            await self.script.hang(fault.seconds)
         acting = known is not None and route is not None and route.kind == "action"
         limit = known.settings.concurrency_limit if known else 0
         free = acting and known is not None and known.in_flight < limit
@@ -85,6 +83,8 @@ class Api:
             known.most_in_flight = max(known.most_in_flight, known.in_flight)
         try:
             response: Response | None
+            if fault and fault.kind == "hang" and not fault.after:
+                await self.script.hang(fault.seconds)
             if fault and not fault.after and fault.kind in (*STATUSES, "drop", "expired_cursor"):
                 response = self._broken(fault)
             else:
@@ -173,7 +173,7 @@ class Api:
     ) -> Response:
         try:
             if path.startswith("/files/") and path == request.path:
-                status, content_type, body = writes.file(self.world, path)
+                status, content_type, body = attachments.content(self.world, path)
                 return Response(status, body, [self._dated(), ("content-type", content_type)])
             if request.headers.get("authorization") != f"Bearer {API_KEY}":
                 raise RefusedError("PLATFORM.AUTHENTICATION_INVALID", "The API key is missing or not valid.")  # noqa: TRY301
@@ -203,13 +203,15 @@ class Api:
         integration = self.world.integration(request.headers.get("x-integration-id"))
         settings = integration.settings
         code = settings.error or settings.models.get(route.collection or "") or None
-        if code is None and route.kind == "action":
+        if code is None and route.kind in ("action", "limits"):
             code = settings.actions.get(route.operation)
         if code is not None:
             raise RefusedError(code, f"{route.operation} is not possible for this integration.")
         if route.collection:
             query = filters.parse(route.collection, request.pairs())
             return integration.page(route.collection, query, fault)
+        if route.kind == "limits":
+            return writes.limits(integration, route.operation)
         if full:
             raise RefusedError("PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", "Too many actions at once for this integration.")
         host = request.headers.get("host", "127.0.0.1")

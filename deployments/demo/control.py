@@ -4,7 +4,10 @@ from typing import Any
 
 import msgspec
 
+from deployments.demo import attachments, writes
+from deployments.demo.evolve import KINDS, Evolution
 from deployments.demo.faults import Fault, Script
+from deployments.demo.routes import WRITES
 from deployments.demo.store import COLLECTIONS
 from deployments.demo.world import Integration, Logged, World
 
@@ -66,7 +69,7 @@ class Control:
             "read_models": [
                 {"id": f"ats_{name}", "is_available": name not in one.settings.models} for name in COLLECTIONS
             ],
-            "write_actions": [],
+            "write_actions": [{"id": name, "is_available": name not in one.settings.actions} for name in WRITES],
         }
 
     def fault(self, **fields: Any) -> None:
@@ -111,6 +114,62 @@ class Control:
     def clear_log(self) -> None:
         """Forget the requests so far."""
         self._requests.clear()
+
+    def sync(self, integration: str | None = None) -> int:
+        """Let Kombo see what writes have done; returns how many now show."""
+        chosen = [self._one(integration)] if integration else self._world.integrations.values()
+        return sum(writes.sync(one, self._world.now()) for one in chosen)
+
+    def writes(self) -> list[dict[str, Any]]:
+        """The writes that were carried out."""
+        found: list[dict[str, Any]] = msgspec.to_builtins(self._world.writes)
+        return found
+
+    def stats(self) -> dict[str, Any]:
+        """The most actions that were ever in flight at once, per integration."""
+        return {"most_in_flight": {one.id: one.most_in_flight for one in self._world.integrations.values()}}
+
+    def attach(
+        self,
+        integration: str,
+        owner: str,
+        row: dict[str, Any],
+        text: str = "a demo file",
+        size: int | None = None,
+        served_type: str | None = None,
+        status: int = 200,
+    ) -> None:
+        """Give an application or candidate one more file; ``row`` may lie about it."""
+        content = text.encode() if size is None else (text.encode() + b"\n" * size)[:size]
+        whole = {"file_name": "file.txt", "content_type": "text/plain"} | row
+        attachments.add(self._one(integration), owner, whole, content, served_type, status)
+
+    def reset(self, integration: str | None = None) -> None:
+        """Start again: data as at first, no faults, no log, no writes, and settings untouched."""
+        for id_ in [integration] if integration else list(self._world.integrations):
+            settings = self._one(id_).settings
+            self._world.add(id_).settings = settings
+        self._script.clear()
+        self._requests.clear()
+        self._world.writes.clear()
+
+    def evolve(
+        self,
+        integration: str,
+        share: float = 0.01,
+        kinds: list[str] | None = None,
+        collections: list[str] | None = None,
+        stale: bool = False,
+        at: float | None = None,
+    ) -> dict[str, dict[str, list[str]]]:
+        """Let a day pass; returns the changed ids by collection and kind."""
+        unknown = set(kinds or ()) - set(KINDS) | set(collections or ()) - set(COLLECTIONS)
+        if unknown:
+            raise ValueError(f"unknown: {sorted(unknown)}")
+        one = self._one(integration)
+        one.rounds += 1
+        round_ = Evolution(one, self._world.now() if at is None else at, one.rounds, stale=stale)
+        return round_.run(share, tuple(kinds or KINDS), tuple(collections or COLLECTIONS))
 
     def warm(self, integration: str | None = None) -> int:
         """Prepare the pages of full walks, so that serving them costs next to nothing; returns their number."""

@@ -139,6 +139,10 @@ class Builder:
             "remote_data": None,
         }
 
+    def simple(self, remote_id: str) -> Record:
+        """The fields that every record has."""
+        return self._base(remote_id, 1.0)
+
     def _simple(self) -> None:
         # Tags count like candidates do, so the two share ids: one is no key without its model.
         for nr in range(self.scale.tags):

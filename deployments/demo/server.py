@@ -59,6 +59,18 @@ class Surface:
         found: list[dict[str, Any]] = self._call("requests")
         return found
 
+    @property
+    def writes(self) -> list[dict[str, Any]]:
+        """The writes that were carried out: operation, integration, ids of the path, body, time."""
+        found: list[dict[str, Any]] = self._call("writes")
+        return found
+
+    @property
+    def most_in_flight(self) -> dict[str, int]:
+        """The most actions that were ever in flight at once, per integration."""
+        found: dict[str, int] = self._call("stats")["most_in_flight"]
+        return found
+
     def records(self, integration: str, collection: str, *, include_deleted: bool = True) -> list[dict[str, Any]]:
         """Exactly what the server holds, in the order in which it serves it."""
         raw = self._call("records", integration=integration, collection=collection, include_deleted=include_deleted)
@@ -95,13 +107,48 @@ class Surface:
         """Connect one more integration, with settings."""
         self._call("add_integration", integration=integration, **fields)
 
+    def evolve(self, integration: str, share: float = 0.01, **options: Any) -> dict[str, dict[str, list[str]]]:
+        """Let a day pass: some records come, change, go, or come back.
+
+        Args:
+            integration: Whose.
+            share: Of each collection's records; at least one of each kind.
+            options: ``kinds`` (of ``deployments.demo.evolve.KINDS``; by default all), ``collections``, ``at`` (Unix
+                time), and ``stale`` (also change what others hold copies of without counting as updated).
+
+        Returns:
+            Changed ids by collection and kind. Records that only embed a changed one are not listed.
+        """
+        found: dict[str, Any] = self._call("evolve", integration=integration, share=share, **options)
+        return found
+
+    def sync(self, integration: str | None = None) -> int:
+        """Let Kombo see what writes have done in the ATS; returns how many now show."""
+        shown: int = self._call("sync", integration=integration)
+        return shown
+
+    def attach(self, integration: str, owner: str, row: dict[str, Any], **options: Any) -> None:
+        """Give an application or candidate one more file.
+
+        Args:
+            integration: Whose.
+            owner: Id of the application or candidate.
+            row: What the list says of it: ``file_name``, ``type``, ``content_type``, or anything else, true or not.
+            options: ``text`` or ``size`` of the content, and the ``served_type`` and ``status`` of its link.
+        """
+        self._call("attach", integration=integration, owner=owner, row=row, **options)
+
+    def reset(self, integration: str | None = None) -> None:
+        """Start again: data as at first, no faults, no log, no writes; settings stay."""
+        self._call("reset", integration=integration)
+
     def clear_log(self) -> None:
         """Forget the requests so far."""
         self._call("clear_log")
 
     def warm(self, integration: str | None = None) -> int:
         """Prepare the pages of full walks; returns their number."""
-        pages: int = self._call("warm", **({"integration": integration} if integration else {}))
+        pages: int = self._call("warm", integration=integration)
         return pages
 
 

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         attachment_limits: Answer of an action's limits, per action; None means that nothing is known.
         refuse_settled: Whether rejecting an application that is no longer pending is an error, or a silent success.
         warnings: Messages that come back with a successful action, per action.
-        drift: Whether stages have the keys that newer versions of the API send.
+        drift: Whether stages have the keys that newer versions of the API send; set it before the first request.
     """
 
     error: str | None = None
@@ -77,6 +78,16 @@ class Logged(msgspec.Struct):
     status: int | None = None  # None: it was not answered
 
 
+class Write(msgspec.Struct):
+    """A write that was carried out."""
+
+    operation: str
+    integration: str
+    ids: list[str]
+    body: dict[str, Any]
+    time: float
+
+
 class Page(msgspec.Struct):
     """A page ready to be sent; the plain bytes are put together again when asked for, to save memory."""
 
@@ -117,6 +128,14 @@ class Integration:
         self._stores: dict[str, Store] | None = None
         self._matches: dict[Any, tuple[int, list[Row]]] = {}
         self._pages: dict[Any, tuple[int, Page]] = {}
+        self.pending: list[Callable[[Any], None]] = []  # what writes have done in the ATS, and Kombo has yet to see
+        self.unseen: dict[tuple[str, str], Record] = {}  # what they have created, by collection and id
+        self.settled: dict[str, str] = {}  # outcomes in the ATS
+        self.applied: set[tuple[str, str]] = set()  # candidate and job
+        self.created = 0
+        self.files: dict[str, list[Any]] = {}  # by application or candidate
+        self.links: dict[str, Any] = {}  # the same by id of the file
+        self.rounds = 0  # of evolution, so far
         self.in_flight = 0
         self.most_in_flight = 0
 
@@ -305,6 +324,7 @@ class World:
         self.midnight = midnight if midnight is not None else time.time() // DAY * DAY
         self.config = config or Config()
         self.integrations: dict[str, Integration] = {}
+        self.writes: list[Write] = []
         for id_ in integrations or [GREENHOUSE, WORKDAY]:
             self.add(id_)
 
