@@ -344,7 +344,7 @@ def explained(error: ValidationError, kind: type[BaseModel], name: str) -> str:
     """
     problems = []
     for flaw in error.errors(include_url=False, include_input=False, include_context=False):
-        place = ".".join(_shown(part) for part in flaw["loc"])
+        place = ".".join(shown(part) for part in flaw["loc"])
         text = re.sub(r"^(Value error, )?(id: |time: |url: )?", "", flaw["msg"])
         if flaw["type"] == "extra_forbidden":
             allowed = kind.model_fields if len(flaw["loc"]) == 1 else ()
@@ -353,7 +353,7 @@ def explained(error: ValidationError, kind: type[BaseModel], name: str) -> str:
     return "; ".join(problems)
 
 
-def _shown(part: str | int) -> str:
-    """Part of a place, unless somebody put data where a key belongs."""
+def shown(part: str | int) -> str:
+    """Show a key, unless somebody put data where a key belongs."""
     text = str(part)
     return text if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text) else "(a key)"

@@ -1,0 +1,72 @@
+"""One of Kombo's operations, ad hoc."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from tasks import tables
+from tasks.credentials import resolve_credentials
+from tasks.operations import OPERATIONS, OperationName
+from tasks.tables import RowLimit
+
+
+@flow(name="kombo-run-operation", flow_run_name="{operation}", persist_result=False, validate_parameters=True)
+def run_operation(
+    operation: OperationName,
+    integration: str,
+    arguments: dict[str, Any] | None = None,
+    confirm: bool = False,
+    row_limit: RowLimit = 100,
+    credentials: str | None = None,
+) -> dict[str, Any]:
+    """Carry out one of Kombo's operations, once, on one integration.
+
+    Choose the operation, name the integration, and give the arguments as a JSON object with the operation's own names,
+    for instance `{"outcomes": ["PENDING"]}` for get_applications, or `{"application_id": "…", "stage_id": "…"}` for
+    move_application_to_stage. Arguments that do not fit are refused before anything is sent, and the error lists those
+    that do. What an operation does is in the README's table.
+
+    The result is an artifact: for a read a table of ids, dates and statuses, for a write its outcome. People's data is
+    not shown, but Prefect keeps the arguments with the run: for writes with much personal data prefer a batch from a
+    file.
+
+    Args:
+        operation: What to do.
+        integration: Integration id, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`.
+        arguments: The operation's arguments by name.
+        confirm: Has to be true for an operation that changes something in the ATS.
+        row_limit: Most rows that a read fetches, unless the arguments have a limit of their own, and that its table
+            shows.
+        credentials: Name of a Kombo Credentials block; empty for the one named `kombo` or the environment.
+
+    Returns:
+        What was done: `operation`, `integration`, and `rows`, or `outcome` and `warnings`.
+
+    Raises:
+        ValueError: The arguments do not fit, or a write was not confirmed; nothing was sent.
+        OutcomeUnknown: A write was sent and may have happened; look in the ATS before doing it again.
+        KomboError: Kombo said no.
+    """
+    chosen = OPERATIONS[operation]
+    checked = chosen.checked(integration, arguments)
+    if chosen.writes and not confirm:
+        raise ValueError(f"{operation} changes something in the customer's ATS: set confirm to true if that is meant")
+    if "limit" in chosen.parameters and checked.get("limit") is None:
+        checked["limit"] = row_limit
+    key = "kombo-run-operation"
+    try:
+        answer = chosen.task(**checked, credentials=resolve_credentials(credentials))
+    except Exception as error:
+        if chosen.writes:
+            tables.publish(tables.failed(chosen, integration, checked, error), key, f"{operation} failed.")
+        raise
+    if chosen.writes:
+        done = tables.done(chosen, integration, checked, answer)
+        tables.publish(done, key, f"{operation} was carried out.")
+        return done
+    shown = tables.rows(chosen, answer, row_limit)
+    create_table_artifact(shown, key=key, description=f"{operation} of {integration}: the first {len(shown)} rows.")
+    return {"operation": operation, "integration": integration, "rows": len(shown)}
