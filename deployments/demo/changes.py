@@ -161,13 +161,16 @@ class Changes:
             case "jobs":
                 outer = self.embedding("applications", "jobs", id_)
                 self._rewrite("applications", outer, _put("job", nesting.job(record)), counts=False)
-                self._copies_of(outer, "job", {"job": nesting.job(record)})
+                self._in_candidates(outer, "job", nesting.job(record))
+                for row in outer:
+                    self._in_application("applications", row.id, {"job": nesting.job(record)}, counts=False)
             case "application_stages":
                 outer = self.embedding("applications", "application_stages", id_)
                 patch = nesting.stage(record, None)
                 del patch["index"]
                 self._rewrite("applications", outer, _patch("current_stage", patch), counts=True)
-                self._copies_of(outer, "current_stage", None)
+                plain = {key: patch[key] for key in ("id", "name", "remote_id")}  # the newer keys are not in there
+                self._in_candidates(outer, "current_stage", plain)
                 change = _in_list("stages", record, lambda _: patch, present=True, only_known=True)
                 self._rewrite("jobs", self.embedding("jobs", "application_stages", id_), change, counts=False)
             case "tags":
@@ -196,16 +199,12 @@ class Changes:
         for outer, fields in (("offers", of_offer), ("interviews", patch)):
             self._rewrite(outer, self.embedding(outer, inner, id_), _patch("application", fields), counts=counts)
 
-    def _copies_of(self, applications: list[Row], key: str, patch: Record | None) -> None:
-        """Carry an application's new ``key`` on into the copies of the application, without a sign."""
+    def _in_candidates(self, applications: list[Row], key: str, patch: Record) -> None:
+        """Carry a job or a stage on into the copies of applications inside candidates, without a sign."""
         for row in applications:
-            record = row.record()
-            owner = self._stores["candidates"].by_id.get(record["candidate_id"] or "")
-            fresh = {key: nesting.application_of_candidate(record)[key]}
-            change = _in_list("applications", record, lambda _, fresh=fresh: fresh, present=True, only_known=True)  # type: ignore[misc]
+            owner = self._stores["candidates"].by_id.get(row.links[0] or "")
+            change = _in_item("applications", row.id, _patch(key, patch))
             self._rewrite("candidates", [owner] if owner and not owner.deleted else [], change, counts=False)
-            if patch is not None:
-                self._in_application("applications", row.id, patch, counts=False)
 
     def _rewrite_tags(self, candidate: Record) -> None:
         patch = {"tags": nesting.candidate_of_application(candidate)["tags"]}
@@ -227,7 +226,8 @@ def _has_role(row: Row, remote_id: Any) -> bool:
 
 def _put(key: str, value: Record) -> Callable[[Record], None]:
     def change(record: Record) -> None:
-        record[key] = value
+        if isinstance(record.get(key), dict):  # an odd value stays as it is
+            record[key] = value
 
     return change
 
@@ -236,6 +236,16 @@ def _patch(key: str, fields: Record) -> Callable[[Record], None]:
     def change(record: Record) -> None:
         if isinstance(record.get(key), dict):
             record[key] |= fields
+
+    return change
+
+
+def _in_item(name: str, id_: str, patch: Callable[[Record], None]) -> Callable[[Record], None]:
+    def change(record: Record) -> None:
+        items = record.get(name)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict) and item.get("id") == id_:
+                patch(item)
 
     return change
 

@@ -314,7 +314,7 @@ class Builder:
             "first_name": dice.pick(WORDS["first_names"]) if nr % 50 != 49 else None,
             "last_name": dice.pick(WORDS["last_names"]),
             "company": dice.pick(WORDS["companies"]),
-            "title": dice.pick(WORDS["titles"]),
+            "title": dice.pick(WORDS["titles"]) if nr % 3 else None,
             "confidential": (False, None, True)[nr % 3],
             "source": dice.pick(WORDS["sources"]),
             "phone_numbers": [{"phone_number": f"+49 30 23125 {nr % 1000:03}", "type": "HOME"}] if nr % 3 else None,
@@ -323,13 +323,13 @@ class Builder:
             if nr % 4 == 0
             else [],
             "location": dice.pick(WORDS["places"]),
-            "custom_fields": dice.custom_fields(nr),
+            "custom_fields": dice.custom_fields(nr) if nr % 4 else {},
             "integration_fields": dice.integration_fields(nr),
             "remote_url": f"{self.host}/people/{remote_id}" if nr % 6 else None,
             "remote_created_at": iso(created // DAY * DAY),
             "remote_updated_at": iso(created + 3600, milliseconds=nr % 2 == 0) if nr % 7 else None,
-            "remote_data": {f"people/{remote_id}": {"headline": dice.text(5), "score": nr % 100 / 7}}
-            if nr % 2
+            "remote_data": {f"people/{remote_id}": {"headline": dice.text(2), "score": nr % 100 / 7}}
+            if nr % 8 == 1
             else None,
             "changed_at": changed,
             "remote_deleted_at": None,

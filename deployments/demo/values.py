@@ -124,7 +124,7 @@ class Dice:
             "notice_period": self.pick(("3 Monate", 3, "immediately", None, {"months": 1})),
             "cost_center": self.pick(("0042", 42, "K-17/ä")),
             "birthday": iso(-86400.0 * (nr % 9000)) if kind == 5 else None,
-            "internal-note": self.text(1),
+            "internal-note": self.text(1) if nr % 3 == 0 else None,
             "ref": f"{nr:x}-{self.below(1 << 40):010x}",
         }
         if kind == 7:
@@ -135,7 +135,7 @@ class Dice:
 
     def integration_fields(self, nr: int) -> list[dict[str, Any]]:
         """Passed-through fields whose value is anything, or is not there."""
-        if nr % 3 == 0:
+        if nr % 2:
             return []
         values: tuple[Any, ...] = ("Berlin", 17, 17.25, True, None, ["a", 1], {"id": nr, "label": "Süd"}, "", [])
         fields: list[dict[str, Any]] = [
@@ -143,7 +143,7 @@ class Dice:
                 "id": f"field-{key}",
                 "key": key,
                 "type": "DEFAULT" if at == 0 else "CUSTOM",
-                "value": values[(nr + at) % len(values)],
+                "value": values[(nr // 2 + at) % len(values)],
                 "label": None if (nr + at) % 4 == 0 else f"Field {key}",
             }
             for at, key in enumerate(("recruiter_region", "customText12", "größe"))
@@ -186,7 +186,7 @@ class Dice:
     def _answer(self, type_: str, nr: int) -> dict[str, Any]:
         match type_:
             case "TEXT":
-                return {"content": self.text(2) if nr % 9 else None}
+                return {"content": self.text(1 + nr % 2) if nr % 9 else None}
             case "SINGLE_SELECT":
                 return {"choice": self.pick(("TypeScript", "C++", None))}
             case "MULTI_SELECT":
