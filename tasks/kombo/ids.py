@@ -104,8 +104,10 @@ def api_time(value: datetime | str, name: str = "datetime") -> str:
         except ValueError:
             raise ValueError(f"{name}: expected a time such as 2026-03-29T01:00:00Z") from None
         if _API_TIME.fullmatch(value):
-            # The API's pattern allows a time without Z and does not say what it means: say UTC.
-            return value if value.endswith("Z") or "T" not in value else f"{value}Z"
+            # The API's pattern allows a day alone, which its format does not, and a time without Z: say what is meant.
+            if "T" not in value:
+                return f"{value}T00:00:00.000Z"
+            return value if value.endswith("Z") else f"{value}Z"
         value = parsed
     if value.tzinfo is None or value.utcoffset() is None:
         raise ValueError(f"{name}: this datetime has no time zone; say which, for instance tzinfo=UTC")
