@@ -1,4 +1,3 @@
-
 """What can go wrong between us and Kombo, sorted by what the caller does about it.
 
 ::

@@ -148,8 +148,6 @@ class Exchange:
 
     def _send(self) -> Reply:
         """Send once and read the answer to its end."""
-        # After a write has left, nothing that goes wrong here may look like a write that did not run.
-        lost = _LOST if self._repeat == "read" else (Exception,)
         headers = None
         started = self._clock.monotonic()
         try:
@@ -165,7 +163,7 @@ class Exchange:
             # These two say why and quote nothing of the request: "[Errno 111] Connection refused".
             reason = str(error) if isinstance(error, httpx.ConnectError | httpx.ProxyError) else type(error).__name__
             raise self._unavailable(f"Cannot connect to {self._request.url.host}: {reason}.", sent=False) from None
-        except lost as error:
+        except _LOST as error:
             # Only the kind: the text may quote what came over the wire.
             raise self._unavailable(f"The answer was lost: {type(error).__name__}.", sent=True) from None
         finally:

@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -186,6 +187,25 @@ def test_tries_are_bounded_in_time() -> None:
     with pytest.raises(Unavailable):
         read(client_of(kombo, clock))
     assert len(kombo.requests) == 3
+
+
+def test_an_answer_that_trickles_for_ever_is_cut_off() -> None:
+    class Trickle(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                clock.now += 50
+                yield b" "
+
+    class Transport(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, stream=Trickle())
+
+    clock = FakeClock()
+    with (
+        Client(KEY, "http://127.0.0.1", transport=Transport(), limiter=Limiter(), clock=clock) as client,
+        pytest.raises(Unavailable, match="ReadTimeout"),
+    ):
+        read(client)
 
 
 def test_a_wait_longer_than_sensible_is_not_begun() -> None:

@@ -226,6 +226,14 @@ def test_no_later_answer_but_success_tells_what_became_of_an_earlier_try(later: 
     assert caught.value.sent_at == START
 
 
+def test_an_unknown_outcome_counts_from_the_first_try_that_may_have_run() -> None:
+    clock = FakeClock()
+    with pytest.raises(OutcomeUnknown) as caught:
+        write(client_of(Kombo([httpx.ConnectError("refused"), httpx.ReadTimeout("slow")]), clock), "safe")
+    assert clock.waits == [1, 2, 4]
+    assert caught.value.sent_at == START + timedelta(seconds=1)
+
+
 def test_an_unknown_outcome_tells_what_was_sent_to_whom_and_when() -> None:
     clock = FakeClock()
     clock.now = 90
