@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.lake.arrow import connect
 from tasks.lake.errors import ShrinkRefused
 from tasks.lake.staging import Rows
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Positions: TypeAlias = npt.NDArray[np.int64]
+_DUCKDB: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _NOT_CONTENT = ["_fetched_at", "_run_id"]  # a row fetched again is not a row changed
 
 
@@ -106,7 +111,7 @@ class Plan:
         matched[at[at >= 0]] = True
         if not matched.any():
             return
-        with connect() as duckdb:
+        with duckdb.connect(config=_DUCKDB) as connection:
             new_prints, old_prints = np.zeros(len(rows.keep), np.uint64), np.zeros(old.rows, np.uint64)
             for prints, batches, chosen in (
                 (new_prints, rows.batches(), matched),
@@ -114,7 +119,7 @@ class Plan:
             ):
                 for batch, positions in batches:
                     if (mask := chosen[positions]).any():
-                        prints[positions[mask]] = _fingerprints(duckdb, batch.filter(pa.array(mask)))
+                        prints[positions[mask]] = _fingerprints(connection, batch.filter(pa.array(mask)))
         both = np.flatnonzero(at >= 0)
         self.updated[at[both]] = new_prints[at[both]] != old_prints[both]
 
@@ -176,14 +181,14 @@ def _is_set(column: pa.ChunkedArray) -> Mask:
     return mask
 
 
-def _fingerprints(duckdb: Any, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+def _fingerprints(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     """64 bits of MD5 over each row's content; equal for equal rows, and practically only for them."""
     content = pa.Table.from_batches([batch]).drop_columns(_NOT_CONTENT)
-    duckdb.register("content", content)
+    connection.register("content", content)
     prints: npt.NDArray[np.uint64] = (
-        duckdb.sql("SELECT md5_number_lower(to_json(content)::VARCHAR) AS p FROM content")
+        connection.sql("SELECT md5_number_lower(to_json(content)::VARCHAR) AS p FROM content")
         .to_arrow_table()["p"]
         .to_numpy()
     )
-    duckdb.unregister("content")
+    connection.unregister("content")
     return prints

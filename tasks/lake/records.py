@@ -1,21 +1,21 @@
 """Check every record of a page against a collection's schema, and part what fits from what does not.
 
-A page is decoded once, strictly, into types made from the Arrow schema: unknown keys and misfits are errors there.
-Where a page has one, its records are tried one by one, and only the odd ones are taken apart value by value. Both ways
-end in the same canonical JSON (known keys in schema order, missing ones null, instants in UTC), so there is one way on
-to Arrow.
+Each record is decoded strictly into types made from the Arrow schema, where unknown keys and misfits are errors; only
+the odd ones are then taken apart value by value. Both ways end in the same canonical JSON (known keys only, free-form
+JSON as text, instants in UTC), so there is one way on to Arrow.
 """
 
 import datetime as dt
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
 
-from tasks.lake.schemas import is_json
+from tasks.lake.schemas import INSTANT, is_json
 
 ADDED = frozenset({"integration_id", "_fetched_at", "_run_id", "_extra"})
 """The columns that the lake adds to the API's."""
@@ -26,19 +26,21 @@ _KINDS: dict[pa.DataType, Any] = {
     pa.int64(): Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
     pa.float64(): float,
     pa.bool_(): bool,
-    pa.timestamp("us", tz="UTC"): Annotated[dt.datetime, msgspec.Meta(tz=True)],
+    INSTANT: Annotated[dt.datetime, msgspec.Meta(tz=True)],
 }
+_DOES_NOT_FIT = (msgspec.DecodeError, UnicodeDecodeError)
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _number = msgspec.json.Decoder(float).decode
+_scalars = {kind: msgspec.json.Decoder(python).decode for kind, python in _KINDS.items()}
 
 
 @dataclass(slots=True)
 class Oddities:
     """What did not fit, counted by where it was; names of keys only, never a value."""
 
-    records: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     misfits: Counter[str] = field(default_factory=Counter)
 
@@ -48,18 +50,20 @@ class Reader:
 
     Args:
         schema: The collection's schema; the columns that the lake adds are left out.
+
+    Attributes:
+        odd: What did not fit so far.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        self.fields = [f for f in schema if f.name not in ADDED]
-        row: Any = _struct("Row", self.fields)
-        self._page = msgspec.json.Decoder(list[row]).decode
+        self._fields = [f for f in schema if f.name not in ADDED]
+        row: Any = _struct("Row", self._fields)
         self._record = msgspec.json.Decoder(row).decode
-        self._scalars = {kind: msgspec.json.Decoder(python).decode for kind, python in _KINDS.items()}
+        self._as_text = _texter(self._fields)
         self.odd = Oddities()
 
-    def read(self, results: bytes) -> list[tuple[bytes, bytes | None]]:
-        """Return each record as canonical JSON and, where something did not fit, that as JSON.
+    def read(self, results: bytes) -> tuple[bytes, list[bytes | None]]:
+        """Return the records as lines of canonical JSON and, for each, what did not fit, as JSON.
 
         Args:
             results: The JSON array of a page's records.
@@ -67,41 +71,43 @@ class Reader:
         Raises:
             msgspec.DecodeError: It is not a JSON array.
         """
-        try:
-            rows = self._page(results)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            rows = [None]
-        if all(row and row.id for row in rows):
-            return [(_encode(row), None) for row in rows]
-        return [self._one(record) for record in _array(results)]
+        rows, extra = [], []
+        for record in _array(results):
+            try:
+                row = self._record(record)
+                if not row.id:
+                    raise msgspec.ValidationError
+                self._as_text(row)
+                left = None
+            except _DOES_NOT_FIT:
+                row, left = self._take_apart(record)
+            rows.append(row)
+            extra.append(left)
+        return _encode_lines(rows), extra
 
-    def _one(self, record: msgspec.Raw) -> tuple[bytes, bytes | None]:
-        try:
-            row = self._record(record)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-        else:
-            if row.id:
-                return _encode(row), None
-        self.odd.records += 1
-        fitted, extra = self._fit_object(record, self.fields, "")
-        if not isinstance(fitted, dict):
-            fitted = {f.name: None for f in self.fields}
-        if not fitted["id"]:
-            fitted["id"] = _stand_in(record, extra)
-        return _encode(fitted), _encode(extra) if extra is not None else None
+    def _take_apart(self, record: msgspec.Raw) -> tuple[dict[str, Any], bytes | None]:
+        fitted, extra = self._fit_object(record, self._fields, "")
+        row = fitted or {}
+        if not row.get("id"):
+            row["id"] = _stand_in(record, extra)
+        return row, None if extra is None else _encode(extra)
 
     def _fit(self, value: msgspec.Raw, of: pa.Field, path: str) -> tuple[Any, Any]:
         """Return what fits the field, and what is left over (None for nothing)."""
-        if is_json(of) or bytes(value) == b"null":
-            return value, None
+        if bytes(value) == b"null":
+            return None, None
+        if is_json(of):
+            try:
+                return _text(value), None
+            except UnicodeDecodeError:
+                return self._misfit(value, path)
         if pa.types.is_struct(of.type):
             return self._fit_object(value, list(of.type), path)
         if pa.types.is_list(of.type):
             return self._fit_array(value, of.type.value_field, path)
         try:
-            return self._scalars[of.type](value), None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _scalars[of.type](value), None
+        except _DOES_NOT_FIT:
             whole = _whole(value) if of.type == pa.int64() else None
             return (whole, None) if whole is not None else self._misfit(value, path)
 
@@ -112,13 +118,15 @@ class Reader:
     def _fit_object(self, value: msgspec.Raw, fields: list[pa.Field], path: str) -> tuple[Any, Any]:
         try:
             given = _object(value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _DOES_NOT_FIT:
             return self._misfit(value, path)
         fitted, extra = {}, {}
         for of in fields:
-            fitted[of.name], left = self._fit(given.pop(of.name, _NULL), of, f"{path}.{of.name}" if path else of.name)
-            if left is not None:
-                extra[of.name] = left
+            if of.name in given:
+                here = f"{path}.{of.name}" if path else of.name
+                fitted[of.name], left = self._fit(given.pop(of.name), of, here)
+                if left is not None:
+                    extra[of.name] = left
         for name, left in given.items():
             self.odd.unknown[f"{path}.{name}" if path else name] += 1
             extra[name] = left
@@ -127,7 +135,7 @@ class Reader:
     def _fit_array(self, value: msgspec.Raw, of: pa.Field, path: str) -> tuple[Any, Any]:
         try:
             given = _array(value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _DOES_NOT_FIT:
             return self._misfit(value, path)
         pairs = [self._fit(item, of, f"{path}[]") for item in given]
         extra = {str(n): left for n, (_, left) in enumerate(pairs) if left is not None}
@@ -149,11 +157,67 @@ def _python(of: pa.Field) -> Any:
     return _KINDS[of.type] | None
 
 
+def _text(value: msgspec.Raw) -> str | None:
+    """JSON as the text of a column; JSON's null is the column's."""
+    return None if value == _NULL else str(value, "utf-8")
+
+
+def _texter(fields: list[pa.Field]) -> Callable[[Any], None]:
+    """Return a function that turns a decoded object's free-form values, at any depth, into text, in place."""
+    steps: list[Callable[[Any], None]] = []
+    for f in fields:
+        many = pa.types.is_list(f.type)
+        of = f.type.value_type if many else f.type
+        if is_json(f):
+            steps.append(_text_of(f.name))
+        elif pa.types.is_struct(of) and _has_json(of):
+            steps.append((_for_each if many else _for_one)(f.name, _texter(list(of))))
+
+    def as_text(row: Any) -> None:
+        for step in steps:
+            step(row)
+
+    return steps[0] if len(steps) == 1 else as_text
+
+
+def _text_of(name: str) -> Callable[[Any], None]:
+    def step(row: Any) -> None:
+        setattr(row, name, _text(getattr(row, name)))
+
+    return step
+
+
+def _for_each(name: str, inner: Callable[[Any], None]) -> Callable[[Any], None]:
+    def step(row: Any) -> None:
+        for item in getattr(row, name) or ():
+            if item is not None:
+                inner(item)
+
+    return step
+
+
+def _for_one(name: str, inner: Callable[[Any], None]) -> Callable[[Any], None]:
+    def step(row: Any) -> None:
+        item = getattr(row, name)
+        if item is not None:
+            inner(item)
+
+    return step
+
+
+def _has_json(struct: pa.StructType) -> bool:
+    for f in struct:
+        of = f.type.value_type if pa.types.is_list(f.type) else f.type
+        if is_json(f) or (pa.types.is_struct(of) and _has_json(of)):
+            return True
+    return False
+
+
 def _whole(value: msgspec.Raw) -> int | None:
     """`2.0` is the integer 2; `2.5` and 2^70 are not ones that a column of int64 holds."""
     try:
         number = _number(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _DOES_NOT_FIT:
         return None
     return int(number) if number.is_integer() and abs(number) < 2**53 else None
 

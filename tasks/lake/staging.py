@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.lake.arrow import Converter
 from tasks.lake.records import Oddities, Reader
+from tasks.lake.schemas import INSTANT
 
 _CHUNK_BYTES = 6 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
+_KEYS = ["id", "changed_at", "remote_deleted_at", "_fetched_at"]
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -32,21 +35,23 @@ class Staging:
 
     def __init__(self, schema: pa.Schema, integration_id: str, run_id: str) -> None:
         self.schema = schema
+        self._constants = {"integration_id": integration_id, "_run_id": run_id}
         self._reader = Reader(schema)
-        self._converter = Converter(schema, integration_id, run_id)
+        self._converter = Converter(schema)
+        self._staged = pa.schema([*self._converter.schema, schema.field("_fetched_at"), schema.field("_extra")])
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), schema, options=_LZ4)
-        self._waiting: list[tuple[bytes, bytes | None]] = []
-        self._fetched: list[dt.datetime] = []
+        self._sink: pa.ipc.RecordBatchFileWriter | None = None
+        self._lines: list[bytes] = []
+        self._extra: list[bytes | None] = []
+        self._fetched: list[pa.Array] = []
         self._bytes = 0
-        self._keys: list[pa.RecordBatch] = []
+        self._keys: list[pa.Table] = []
         self.received = 0
 
     def __enter__(self) -> "Staging":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._converter.close()
         self._file.close()
 
     @property
@@ -61,29 +66,36 @@ class Staging:
             results: The JSON array, as the API sent it.
             fetched_at: When it was fetched.
         """
-        rows = self._reader.read(results)
-        self._waiting += rows
-        self._fetched += [fetched_at] * len(rows)
-        self._bytes += len(results)
-        self.received += len(rows)
+        lines, extra = self._reader.read(results)
+        self._lines.append(lines)
+        self._extra += extra
+        self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), len(extra)))
+        self._bytes += len(lines)
+        self.received += len(extra)
         if self._bytes >= _CHUNK_BYTES:
             self._convert()
-        return len(rows)
+        return len(extra)
 
     def _convert(self) -> None:
-        if self._waiting:
-            batch = self._converter.convert(self._waiting, self._fetched)
-            self._sink.write_batch(batch)
-            self._keys.append(batch.select(["id", "changed_at", "remote_deleted_at", "_fetched_at"]))
-        self._waiting, self._fetched, self._bytes = [], [], 0
+        if self._extra:
+            table = self._converter.convert(b"".join(self._lines))
+            added = [pa.concat_arrays(self._fetched), pa.array(self._extra, pa.string())]
+            table = pa.Table.from_arrays([*table.columns, *added], schema=self._staged)
+            if self._sink is None:
+                self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._staged, options=_LZ4)
+            self._sink.write_table(table)
+            self._keys.append(table.select(_KEYS))
+        self._lines, self._extra, self._fetched, self._bytes = [], [], [], 0
 
     def finish(self) -> "Rows":
         """End the input and return the rows: of each id the one newest by `changed_at`, then the last received."""
         self._convert()
-        self._sink.close()
-        schema = pa.schema([self.schema.field(n) for n in ("id", "changed_at", "remote_deleted_at", "_fetched_at")])
-        keys = pa.Table.from_batches(self._keys, schema)
-        return Rows(self.schema, self._file, keys, _newest(keys))
+        if self._sink:
+            self._sink.close()
+        empty = self._staged.empty_table().select(_KEYS)
+        return Rows(
+            self.schema, self._file if self._sink else None, self._constants, pa.concat_tables([empty, *self._keys])
+        )
 
 
 class Rows:
@@ -91,39 +103,53 @@ class Rows:
 
     Args:
         schema: The collection's schema.
-        file: An Arrow IPC file.
+        file: An Arrow IPC file with the columns that vary; None for no rows.
+        constants: The columns that do not.
         keys: `id`, `changed_at`, `remote_deleted_at`, `_fetched_at` of every row in the file, in its order.
-        keep: Which of them count.
+
+    Attributes:
+        keys: As given.
+        keep: Which of the rows count: of each id the newest.
     """
 
-    def __init__(self, schema: pa.Schema, file: IO[bytes], keys: pa.Table, keep: np.ndarray) -> None:
-        self.schema = schema
+    def __init__(self, schema: pa.Schema, file: IO[bytes] | None, constants: dict[str, str], keys: pa.Table) -> None:
+        self._schema = schema
         self._file = file
-        self.keep = keep
+        self._constants = constants
         self.keys = keys
+        self.keep = _newest(keys)
 
     def __len__(self) -> int:
         return int(self.keep.sum())
 
-    def batches(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
-        """Yield every batch, with the positions of its rows among all (rows that do not count included)."""
+    def batches(self) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64]]]:
+        """Yield every batch in the collection's schema, with the positions of its rows among all, `keep` or not."""
+        if self._file is None:
+            return
         self._file.seek(0)
         start = 0
         reader = pa.ipc.open_file(pa.PythonFile(self._file, "r"))
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            yield batch, np.arange(start, start + batch.num_rows)
+            yield self._complete(batch), np.arange(start, start + batch.num_rows)
             start += batch.num_rows
 
+    def _complete(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [
+            pa.repeat(pa.scalar(self._constants[f.name], f.type), batch.num_rows)
+            if f.name in self._constants
+            else batch.column(f.name)
+            for f in self._schema
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
-def _newest(keys: pa.Table) -> np.ndarray:
+
+def _newest(keys: pa.Table) -> npt.NDArray[np.bool_]:
     """Which rows are the newest of their id."""
     keep = np.ones(keys.num_rows, bool)
     if pc.count_distinct(keys["id"]).as_py() == keys.num_rows:
         return keep
-    frame = pd.DataFrame(
-        {"id": keys["id"].to_pandas(), "changed": keys["changed_at"].cast(pa.int64()).fill_null(-(2**63)).to_numpy()}
-    )
-    order = frame.sort_values("changed", kind="stable")
+    changed = keys["changed_at"].cast(pa.int64()).fill_null(-(2**63)).to_numpy()
+    order = pd.DataFrame({"id": keys["id"].to_pandas(), "changed": changed}).sort_values("changed", kind="stable")
     keep[order.index[order["id"].duplicated(keep="last")]] = False
     return keep
