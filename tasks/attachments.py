@@ -13,7 +13,6 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -33,17 +32,19 @@ UNKNOWN_MOST = 10_000_000
 """Bytes; what Kombo recommends as the most for all files of an application together."""
 
 
-@dataclass(frozen=True, slots=True)
 class Content:
     """A file whose content takes its place in the body when that is encoded.
 
-    Attributes:
+    No dataclass: msgspec would write it down as it is, path and all, instead of asking what to do with it.
+
+    Args:
         path: A path or fsspec URL.
         size: Bytes, as checked.
     """
 
-    path: str
-    size: int
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self.size = size
 
 
 @reads

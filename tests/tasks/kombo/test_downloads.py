@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import socket
 
 import pytest
 
 from tasks.kombo.downloads import download
 from tasks.kombo.errors import BadAnswer, RequestRefused, Unavailable
-from tests.tasks.kombo.stand_ins import Step, garbage, hang_up, http, loopback, truncated
+from tests.tasks.kombo.stand_ins import Step, garbage, hang_up, http, loopback
 
 PDF = b"%PDF-1.7"
 
@@ -23,9 +24,9 @@ def fetch(*steps: Step, most: int = 100) -> bytes:
 
 def test_a_redirect_is_followed() -> None:
     file = io.BytesIO()
-    with loopback(http(PDF, Content_Type="application/pdf")) as storage:
-        with loopback(http(b"", "302 Found", Location=storage.url)) as links:
-            download(links.url, file, content_type="application/pdf")
+    storage = loopback(http(PDF, Content_Type="application/pdf"))
+    with storage as there, loopback(http(b"", "302 Found", Location=there.url)) as links:
+        download(links.url, file, content_type="application/pdf")
     assert file.getvalue() == PDF
 
 
@@ -39,7 +40,14 @@ def test_redirects_come_to_an_end() -> None:
         fetch(http(b"", "302 Found", Location="/again"))
 
 
-@pytest.mark.parametrize("step", [hang_up, truncated, garbage])
+def cut_off(connection: socket.socket) -> bool:
+    """Promise more than comes."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 1000\r\n\r\n"
+    connection.sendall(head + PDF)
+    return False
+
+
+@pytest.mark.parametrize("step", [hang_up, cut_off, garbage])
 def test_a_file_that_is_lost_on_its_way_may_come_later(step: Step) -> None:
     with pytest.raises(Unavailable, match="lost") as lost:
         fetch(step)
