@@ -24,14 +24,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from tasks.kombo.errors import TryLater
+from tasks.lake.errors import LakeUnavailable, Moved
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
-    """Whether a failed task is worth another try: it met a limit, or something was not available."""
-    return isinstance(state.data, TryLater)
+    """Whether a failed task is worth another try: it met a limit or another writer, or something was not available."""
+    return isinstance(state.data, TryLater | LakeUnavailable | Moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tasks.kombo.errors import (
     SetupPending,
     Unavailable,
 )
+from tasks.lake.errors import LakeUnavailable, Moved
 from tasks.policies import Policy, may_pass, reads, safe_writes, unsafe_writes
 
 ALL = [reads, safe_writes, unsafe_writes]
@@ -68,7 +69,11 @@ def test_a_policy_says_how_often_and_shows_what_it_is(policy: Policy, retries: i
     assert made.tags == {"kombo", tag}
 
 
-@pytest.mark.parametrize("error", [RateLimited(), ConcurrencyLimited(), Unavailable()], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [RateLimited(), ConcurrencyLimited(), Unavailable(), LakeUnavailable("down"), Moved("by another")],
+    ids=repr,
+)
 def test_what_may_pass_is_tried_again(error: Exception) -> None:
     assert may_pass(reads(do_something), None, Failed(data=error))  # type: ignore[arg-type]
 
