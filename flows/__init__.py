@@ -1,0 +1,1 @@
+"""What runs: one Prefect flow a file, which a file's name is also the name of."""

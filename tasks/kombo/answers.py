@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -154,7 +155,7 @@ def page(reply: Reply) -> tuple[bytes, str | None]:
     """
     if reply.status == 200:
         try:
-            envelope = _page.decode(reply.body)
+            envelope = _page.decode(mended(reply.body))
         except _UNREADABLE:
             _checked(reply)
             raise problem(reply, "Its data has no list of results, or does not say whether a page follows.") from None
@@ -164,6 +165,34 @@ def page(reply: Reply) -> tuple[bytes, str | None]:
                 return results, envelope.data.next
             raise problem(reply, "Its results are not a list.")
     raise problem(reply)
+
+
+_ESCAPES = re.compile(
+    rb"\\(?:u(d[89ab][0-9a-f]{2})(?:\\u(d[c-f][0-9a-f]{2}))?|u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL
+)
+
+
+def mended(body: bytes) -> bytes:
+    """Return JSON in which all text can be decoded: what is no character becomes U+FFFD, the replacement character.
+
+    An ATS may hold half of a character, cut off by a field's length: valid as JSON, but not as text. One such name must
+    not fail the page that it is on.
+
+    Args:
+        body: JSON; most has nothing to mend and is returned as it is.
+    """
+    if b"\\ud" in body or b"\\uD" in body:
+        body = _ESCAPES.sub(_whole_or_replaced, body)
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode(errors="replace").encode()
+    return body
+
+
+def _whole_or_replaced(escape: re.Match[bytes]) -> bytes:
+    high, low, alone = escape.groups()
+    return b"\\ufffd" if alone or (high and not low) else escape[0]
 
 
 def _checked(reply: Reply) -> _Success:

@@ -1,0 +1,18 @@
+"""The types of the flows' parameters, so that a form explains itself and refuses what cannot be meant."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+IntegrationId = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_-]+:[!-.0-~]+$",
+        max_length=200,
+        description="Integration id from the Kombo dashboard, such as workday:HWUTwvyx2wLoSUHphiWVrp28.",
+    ),
+]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Copies = Annotated[int, Field(ge=0, le=3650)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]

@@ -1,0 +1,151 @@
+"""What an export run did, as data, as Markdown and as JSON. Ids and counts only."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from tasks.kombo.errors import KomboError
+from tasks.lake.errors import LakeError
+
+Status = Literal["exported", "committed", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionReport:
+    """What an export did with one collection of one integration.
+
+    Attributes:
+        integration: Integration id.
+        collection: Such as `applications`.
+        status: `exported`; `committed` (by an earlier attempt of the same run); `skipped`; `failed`.
+        mode: `full` or `incremental`; None if nothing was fetched.
+        rows: Rows in `current` afterwards.
+        received: Rows fetched, each id once.
+        inserted: Ids that are new.
+        updated: Ids whose content differs.
+        deleted: Ids that a full fetch no longer returned.
+        tombstoned: Live rows that became tombstones.
+        bytes: Size of `current`.
+        pages: Pages fetched.
+        started_at: When the work on it began, UTC.
+        ended_at: When its last object was in place, UTC.
+        watermark: Where the next incremental fetch starts from, UTC.
+        unknown_keys: How many records had a key that the schema does not know, by key; kept in `_extra`.
+        misfits: How many values did not fit their column's type, by column; kept in `_extra`.
+        warnings: What somebody should look at.
+        reason: Why it was skipped or failed.
+    """
+
+    integration: str
+    collection: str
+    status: Status
+    mode: str | None = None
+    rows: int = 0
+    received: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    tombstoned: int = 0
+    bytes: int = 0
+    pages: int = 0
+    started_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    watermark: dt.datetime | None = None
+    unknown_keys: dict[str, int] = field(default_factory=dict)
+    misfits: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    reason: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it with instants as text."""
+        return {k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in asdict(self).items()}
+
+
+_HEAD = (
+    *("integration", "collection", "mode", "rows", "received", "new", "changed", "deleted", "tombstones"),
+    *("seconds", "rows/s", "MB"),
+)
+
+
+class WrongClock(Exception):
+    """This machine's clock is far from the API's; the message says how far."""
+
+
+class ExportFailed(Exception):
+    """At least one collection of a run was not exported; the message names them."""
+
+
+def failure(integration: str, collection: str, error: object) -> CollectionReport:
+    """Report a collection that failed.
+
+    Args:
+        integration: Integration id.
+        collection: Such as `applications`.
+        error: What its task ended with. The text of an error that is not ours is left out: it may quote data.
+    """
+    known = isinstance(error, KomboError | LakeError | WrongClock)
+    reason = f"{type(error).__name__}: {error}" if known else f"{type(error).__name__}: see the task run's log"
+    return CollectionReport(integration, collection, "failed", reason=reason)
+
+
+def sentence(reports: Sequence[CollectionReport]) -> str:
+    """Say in one line how a run ended, naming what failed.
+
+    Args:
+        reports: All of the run.
+    """
+    failed = [f"{r.collection} of {r.integration}" for r in reports if r.status == "failed"]
+    skipped = sum(r.status == "skipped" for r in reports)
+    rows, changed = sum(r.rows for r in reports), sum(r.inserted + r.updated + r.deleted for r in reports)
+    done = len(reports) - len(failed) - skipped
+    parts = [f"{done} of {len(reports)} collections are in the lake: {rows:,} rows, {changed:,} of them new or changed"]
+    parts += [f"{skipped} skipped"] if skipped else []
+    parts += [f"{len(failed)} failed: {', '.join(failed)}"] if failed else []
+    return "; ".join(parts)
+
+
+def markdown(reports: Sequence[CollectionReport], warnings: Sequence[str]) -> str:
+    """Return the run's report as an operator reads it: failures first, then a table, then warnings.
+
+    Args:
+        reports: All of the run.
+        warnings: Those that concern the run as a whole.
+    """
+    lines = [f"**{sentence(reports)}.**", ""]
+    for title, status in (("Failed", "failed"), ("Skipped", "skipped")):
+        if chosen := [r for r in reports if r.status == status]:
+            lines += [f"### {title}", "", *(f"- `{r.collection}` of `{r.integration}`: {r.reason}" for r in chosen), ""]
+    lines += [
+        f"| {' | '.join(_HEAD)} |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        *(_line(r) for r in reports if r.status in ("exported", "committed")),
+    ]
+    noted = [*warnings, *(f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in _remarks(r))]
+    if noted:
+        lines += ["", "### Look at", "", *(f"- {text}" for text in noted)]
+    return "\n".join(lines)
+
+
+def _line(r: CollectionReport) -> str:
+    rate = f"{r.received / r.seconds:,.0f}" if r.seconds and r.received else ""
+    mode = r.mode if r.status == "exported" else "done before"
+    return (
+        f"| `{r.integration}` | {r.collection} | {mode} | {r.rows:,} | {r.received:,} | {r.inserted:,} | {r.updated:,} "
+        f"| {r.deleted:,} | {r.tombstoned:,} | {r.seconds:.1f} | {rate} | {r.bytes / 1e6:.1f} |"
+    )
+
+
+def _remarks(r: CollectionReport) -> list[str]:
+    """Warnings, and what did not fit the schema; key names are the API's, values are not shown."""
+    odd = [
+        f"{what} (kept in `_extra`): " + ", ".join(f"`{key}` ({count:,})" for key, count in sorted(found.items())[:20])
+        for what, found in (("unknown keys", r.unknown_keys), ("values of another type", r.misfits))
+        if found
+    ]
+    return [*r.warnings, *odd]
