@@ -55,7 +55,7 @@ def add_unknown_key(collection: str, nr: int, size: int, record: Record) -> None
     stride = _stride(size, 200, 5)
     if nr % stride != 2:
         return
-    inner = {"applications": "candidate", "candidates": "applications", "jobs": "stages", "interviews": "application"}
+    inner = {"applications": "candidate", "jobs": "stages", "interviews": "application"}
     nested: Any = record.get(inner.get(collection, ""))
     if isinstance(nested, list):
         nested = nested[0] if nested else None

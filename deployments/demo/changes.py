@@ -9,7 +9,7 @@
 | job                         | applications, candidates, offers, interviews | none                         |
 | tag                         | candidates, applications             | none                                 |
 | user                        | jobs, interviews                     | none                                 |
-| role                        | users, jobs                          | users                                |
+| role                        | users                                | users                                |
 """
 
 from collections.abc import Callable, Iterable

@@ -47,6 +47,7 @@ class Control:
     def info(self) -> dict[str, Any]:
         """The integrations, and how each behaves."""
         return {
+            "now": self._world.now(),
             "integrations": list(self._world.integrations),
             "config": msgspec.to_builtins(self._world.config),
             "settings": {id_: msgspec.to_builtins(one.settings) for id_, one in self._world.integrations.items()},
@@ -171,10 +172,10 @@ class Control:
         round_ = Evolution(one, self._world.now() if at is None else at, one.rounds, stale=stale)
         return round_.run(share, tuple(kinds or KINDS), tuple(collections or COLLECTIONS))
 
-    def warm(self, integration: str | None = None) -> int:
+    def warm(self, integration: str | None = None, include_deleted: bool | None = None) -> int:
         """Prepare the pages of full walks, so that serving them costs next to nothing; returns their number."""
         chosen = [self._one(integration)] if integration else self._world.integrations.values()
-        return sum(one.warm() for one in chosen)
+        return sum(one.warm(include_deleted=include_deleted) for one in chosen)
 
     def _one(self, integration: str) -> Integration:
         return self._world.integrations[integration]

@@ -3,7 +3,8 @@
 from typing import Any
 
 from deployments.demo.changes import Changes
-from deployments.demo.data import DAY, OFFER_STATUSES
+from deployments.demo.data import OFFER_STATUSES
+from deployments.demo.jobs import DAY
 from deployments.demo.store import Record, Row
 from deployments.demo.values import WORDS, Dice, iso
 from deployments.demo.world import Integration
@@ -101,9 +102,9 @@ class Evolution:
             case "offers":
                 record = builder.offer(nr, self._living("applications").record())
             case "tags":
-                record = builder.simple(str(1000 + nr)) | {"name": f"New tag {nr}"}
+                record = builder.base(str(1000 + nr), 1) | {"name": f"New tag {nr}"}
             case _:
-                record = builder.simple(str(70_000 + nr)) | {
+                record = builder.base(str(70_000 + nr), 1) | {
                     "first_name": self._dice.pick(WORDS["first_names"]),
                     "last_name": self._dice.pick(WORDS["last_names"]),
                     "email": f"user.{nr}@corp.example.com",

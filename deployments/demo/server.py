@@ -47,6 +47,11 @@ class Surface:
         """What goes into ``KOMBO_BASE_URL``."""
         return self.origin + "/v1"
 
+    def now(self) -> float:
+        """The server's clock, in Unix time."""
+        seconds: float = self._call("info")["now"]
+        return seconds
+
     @property
     def integrations(self) -> list[str]:
         """Ids of the integrations."""
@@ -146,9 +151,9 @@ class Surface:
         """Forget the requests so far."""
         self._call("clear_log")
 
-    def warm(self, integration: str | None = None) -> int:
-        """Prepare the pages of full walks; returns their number."""
-        pages: int = self._call("warm", integration=integration)
+    def warm(self, integration: str | None = None, *, include_deleted: bool | None = None) -> int:
+        """Prepare the pages of full walks (with tombstones, without, or both); returns their number."""
+        pages: int = self._call("warm", integration=integration, include_deleted=include_deleted)
         return pages
 
 
@@ -217,7 +222,7 @@ class DemoKombo(Surface):
         async def call() -> Any:
             return self._api.control.call(name, arguments)
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(120)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(600)
 
 
 class DemoProcess(Surface):
@@ -263,7 +268,7 @@ class DemoProcess(Surface):
             self._process.wait()
             raise RuntimeError("the demo server did not start")
         self.origin = line.strip().removesuffix("/v1")
-        self._client = httpx.Client(base_url=self.origin, timeout=120, trust_env=False)
+        self._client = httpx.Client(base_url=self.origin, timeout=600, trust_env=False)
         return self
 
     def __exit__(

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from deployments.demo.data import DAY, SCALES, Builder
+from deployments.demo.data import SCALES, Builder
 from deployments.demo.errors import RefusedError, invalid
 from deployments.demo.faults import Fault
 from deployments.demo.filters import Query
+from deployments.demo.jobs import DAY
 from deployments.demo.store import COLLECTIONS, Record, Row, Store, encode
 
 API_KEY = "demo-key-not-a-secret"
@@ -253,10 +254,11 @@ class Integration:
             pass
         raise invalid("The cursor is invalid or has expired.")
 
-    def warm(self, page_size: int = 250) -> int:
+    def warm(self, *, include_deleted: bool | None = None, page_size: int = 250) -> int:
         """Prepare every page of an unfiltered walk.
 
         Args:
+            include_deleted: With tombstones, without, or (None) both.
             page_size: Of the walk.
 
         Returns:
@@ -264,7 +266,7 @@ class Integration:
         """
         pages = 0
         for collection in COLLECTIONS:
-            for deleted in (False, True):
+            for deleted in (False, True) if include_deleted is None else (include_deleted,):
                 query = Query(page_size=page_size, include_deleted=deleted)
                 while True:
                     page = self.page(collection, query)

@@ -271,7 +271,7 @@ class Action:
             if record.get("name") == name and not row.deleted:
                 return record
         return changes.insert(
-            "tags", self._integration.builder.simple(f"tag-{len(store.rows)}") | {"name": name}
+            "tags", self._integration.builder.base(f"tag-{len(store.rows)}", 1) | {"name": name}
         ).record()
 
     def remove_candidate_tag(self, body: bodies.TagBody) -> Record:
