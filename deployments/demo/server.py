@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -13,12 +12,14 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import msgspec
 
 from deployments.demo.api import Api
 from deployments.demo.data import SCALES
@@ -197,10 +198,21 @@ class DemoKombo(Surface):
 
     def __enter__(self) -> Self:
         ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), name="demo-kombo", daemon=True)
+
+        def run() -> None:
+            try:
+                asyncio.run(self._run(ready))
+            except (OSError, ValueError, msgspec.MsgspecError):
+                traceback.print_exc()
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=run, name="demo-kombo", daemon=True)
         self._thread.start()
-        if not ready.wait(60):
-            raise RuntimeError("the demo server did not start")
+        ready.wait()
+        if not self.origin:
+            self._thread.join()
+            raise RuntimeError("the demo server did not start; the reason is on stderr")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -264,9 +276,8 @@ class DemoProcess(Surface):
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line.startswith("http://"):
-            self._process.kill()
-            self._process.wait()
-            raise RuntimeError("the demo server did not start")
+            self._stop()
+            raise RuntimeError("the demo server did not start; the reason is on stderr")
         self.origin = line.strip().removesuffix("/v1")
         self._client = httpx.Client(base_url=self.origin, timeout=600, trust_env=False)
         return self
@@ -275,6 +286,9 @@ class DemoProcess(Surface):
         self, _type: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._client.close()
+        self._stop()
+
+    def _stop(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
@@ -328,8 +342,12 @@ def main() -> None:
     parser.add_argument("--warm", action="store_true", help="prepare all pages before listening")
     parser.add_argument("--config", default='{"rate_limit": 6000}', help="JSON with fields of Config")
     parser.add_argument("--die-with-stdin", action="store_true", help="stop when standard input closes")
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(_main(parser.parse_args()))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sys.exit(f"cannot listen: {error.strerror}")
 
 
 def free_port() -> int:

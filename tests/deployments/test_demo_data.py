@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +11,8 @@ import pytest
 from deployments.demo.store import COLLECTIONS, decode, encode
 from deployments.demo.values import iso, unix
 from deployments.demo.world import GREENHOUSE, WORKDAY, Integration, World
+from tests.deployments.demo_client import answer_schema, misfits, read_openapi
 
-OPENAPI = Path(__file__).parents[3] / "shared" / "kombo-ats-openapi.json"
-ANYTHING = (("integration_fields", "value"), ("answer", "raw"))  # documented as always null, and really anything
-TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "object": (dict,),
-    "array": (list,),
-    "null": (type(None),),
-}
 Records = dict[str, list[dict[str, Any]]]
 
 
@@ -45,10 +34,7 @@ def odd() -> Records:
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    if not OPENAPI.exists():
-        pytest.skip("the OpenAPI file is not beside this checkout")
-    document: dict[str, Any] = json.loads(OPENAPI.read_text())
-    return document
+    return read_openapi()
 
 
 def is_anonymised(record: dict[str, Any]) -> bool:
@@ -57,52 +43,9 @@ def is_anonymised(record: dict[str, Any]) -> bool:
     )
 
 
-def misfits(document: dict[str, Any], schema: dict[str, Any], value: Any, path: tuple[str, ...]) -> list[str]:
-    """What of a value does not fit a schema: types, required keys, enums; unknown keys are allowed."""
-    while "$ref" in schema:
-        found: Any = document
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        schema = found
-    if path[-2:] in ANYTHING:
-        return []
-    for word in ("anyOf", "oneOf"):
-        if word in schema:
-            tries = [misfits(document, choice, value, path) for choice in schema[word]]
-            return min(tries, key=len)
-    wanted = schema.get("type", [])
-    names = [wanted] if isinstance(wanted, str) else wanted
-    if names and not any(
-        isinstance(value, TYPES[name]) and (not isinstance(value, bool) or name == "boolean") for name in names
-    ):
-        return [f"{path}: {type(value).__name__} is not {wanted}"]
-    wrong = []
-    if value is not None and "enum" in schema and value not in schema["enum"]:
-        wrong.append(f"{path}: {value!r} is none of {schema['enum']}")
-    if "const" in schema and value != schema["const"]:
-        wrong.append(f"{path}: {value!r} is not {schema['const']!r}")
-    if schema.get("format") == "date-time" and isinstance(value, str) and not re.fullmatch(r"\S+T\S+Z", value):
-        wrong.append(f"{path}: {value!r} is no date-time")
-    if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
-        wrong.append(f"{path}: {value!r} does not match {schema['pattern']}")
-    if isinstance(value, dict):
-        wrong += [f"{path}: {key} is missing" for key in schema.get("required", []) if key not in value]
-        for key, inner in schema.get("properties", {}).items():
-            if key in value:
-                wrong += misfits(document, inner, value[key], (*path, key))
-    if isinstance(value, list) and "items" in schema:
-        for item in value:
-            wrong += misfits(document, schema["items"], item, path)
-    return wrong
-
-
 def contract(openapi: dict[str, Any], collection: str, records: list[dict[str, Any]]) -> list[str]:
-    answer = openapi["paths"][f"/ats/{collection.replace('_', '-')}"]["get"]["responses"]["200"]
-    while "$ref" in answer:
-        answer = openapi["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
-    schema = answer["content"]["application/json"]["schema"]
     body = {"status": "success", "data": {"next": None, "results": records}}
-    return misfits(openapi, schema, body, ())
+    return misfits(openapi, answer_schema(openapi, "GET", f"/ats/{collection.replace('_', '-')}"), body)
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)

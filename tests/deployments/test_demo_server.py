@@ -70,6 +70,14 @@ def test_nothing_listens_any_more_after_the_block(make: Callable[..., Any]) -> N
     assert is_gone(origin)
 
 
+@pytest.mark.parametrize("make", [DemoKombo, DemoProcess])
+def test_a_port_in_use_is_an_error_at_once(make: Callable[..., Any]) -> None:
+    with DemoKombo() as kombo:
+        port = int(kombo.origin.rsplit(":", 1)[1])
+        with pytest.raises(RuntimeError, match="did not start"), make(port=port):
+            pass
+
+
 def test_a_server_stops_though_a_client_hangs() -> None:
     with DemoKombo() as kombo:
         kombo.fault("hang")

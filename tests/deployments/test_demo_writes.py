@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deployments.demo.server import DemoKombo
-from tests.deployments.demo_client import ids, open_client, refusal, walk
+from tests.deployments.demo_client import answer_schema, ids, misfits, open_client, read_openapi, refusal, walk
 
 CANDIDATE = {"first_name": "Ada", "last_name": "Muster", "email_address": "ada@example.com"}
 NOBODY = "1" * 24
@@ -141,6 +141,43 @@ def test_a_documented_write_is_carried_out_and_logged(
     assert ("warnings" in answer.json()) == ("interview" not in operation)
     (write,) = kombo.writes
     assert (write["operation"], write["integration"], write["body"]) == (operation, picked.name, body)
+
+
+def template(path: str, picked: Picked) -> str:
+    for name in ("application", "candidate", "job"):
+        path = path.replace(getattr(picked, name), f"{{{name}_id}}")
+    return path.replace(picked.interviewed, "{application_id}")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_answer_of_a_write_is_what_the_openapi_file_says(
+    client: httpx.Client, picked: Picked, operation: str
+) -> None:
+    document = read_openapi()
+    method, path, body = by_name(picked, operation)
+    answer = client.request(method, path, json=body).json()
+    assert misfits(document, answer_schema(document, method, template(path, picked)), answer) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ats/applications/{application_id}/attachments",
+        "/ats/candidates/{candidate_id}/attachments",
+        "/ats/actions/ats_create_candidate",
+        "/ats/actions/ats_create_application",
+        "/ats/actions/ats_add_application_attachment",
+        "/ats/actions/ats_add_candidate_attachment",
+    ],
+)
+def test_the_answer_of_a_small_read_is_what_the_openapi_file_says(
+    kombo: DemoKombo, client: httpx.Client, picked: Picked, path: str
+) -> None:
+    document = read_openapi()
+    for owner in (picked.application, picked.candidate):
+        kombo.attach(picked.name, owner, {"type": "CV"})
+    answer = client.get(path.format(application_id=picked.application, candidate_id=picked.candidate)).json()
+    assert misfits(document, answer_schema(document, "GET", path), answer) == []
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
