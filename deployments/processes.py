@@ -29,7 +29,12 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, ready: str | None = None, within: float = 90
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    ready: str | None = None,
+    within: float = 90,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process beside this one, in a session of its own, and end it and its children on leaving.
 
@@ -96,7 +101,18 @@ def prefect_server(home: Path | None = None, *, port: int | None = None, ui: boo
     with tempfile.TemporaryDirectory(prefix="kombo-flows-prefect-") as temporary:
         folder = home or Path(temporary)
         options = [] if ui else ["--no-ui", "--no-services"]
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), *options]
+        command = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            *options,
+        ]
         env = {**_QUIET, "PREFECT_HOME": str(folder), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
         with running(command, folder / "server.log", env=env, ready=f"http://127.0.0.1:{port}/api/health"):
             yield f"http://127.0.0.1:{port}/api"

@@ -2,18 +2,17 @@
 
 import datetime as dt
 import time
-from typing import Annotated, Any, cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from pydantic import Field
 
 from tasks.credentials import resolve_credentials, resolve_lake
-from tasks.exports import COLLECTIONS, Collection, Mode, check_lake, export_collection, record_run
-from tasks.parameters import Copies, Days, IntegrationId, Name, Share
+from tasks.exports import COLLECTIONS, Mode, check_lake, export_collection, record_run
+from tasks.parameters import Collections, Copies, Days, Integrations, Name, Share
 from tasks.reports import CollectionReport, ExportFailed, failure, markdown, sentence
 
 RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))  # a collection each
@@ -22,9 +21,9 @@ PROGRESS_SECONDS = 5
 
 @flow(name="kombo-export", task_runner=RUNNER, persist_result=False)
 def export(
-    integrations: Annotated[list[IntegrationId], Field(min_length=1)],
+    integrations: Integrations,
     lake: Name | None = None,
-    collections: Annotated[list[Collection], Field(min_length=1)] | None = None,
+    collections: Collections | None = None,
     mode: Mode = "auto",
     full_every_days: Days = 7,
     keep_snapshots: Copies = 7,

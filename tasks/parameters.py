@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tasks.kombo.collections import Collection
+
 IntegrationId = Annotated[
     str,
     Field(
@@ -12,6 +14,8 @@ IntegrationId = Annotated[
         description="Integration id from the Kombo dashboard, such as workday:HWUTwvyx2wLoSUHphiWVrp28.",
     ),
 ]
+Integrations = Annotated[list[IntegrationId], Field(min_length=1)]
+Collections = Annotated[list[Collection], Field(min_length=1)]
 Days = Annotated[int, Field(ge=0, le=3650)]
 Copies = Annotated[int, Field(ge=0, le=3650)]
 Share = Annotated[float, Field(ge=0, le=1)]

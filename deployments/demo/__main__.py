@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deployments.demo.server import DemoProcess
@@ -19,12 +19,12 @@ from tasks.reports import CollectionReport
 LAKE = Path("lake")
 OURS = LAKE / ".made-by-make-demo"
 
-QUESTION = "Which open jobs have the most applicants waiting for an answer, and for how long?"
+QUESTION = "Which jobs have the most applicants waiting for an answer, and since when?"
 ANSWER = """\
 import duckdb
-duckdb.sql("SELECT a.job.name AS job, count(*) AS waiting, max(date_diff('day', a.remote_created_at, now())) AS longest_days \
-FROM 'lake/current/applications/*/*.parquet' a JOIN 'lake/current/jobs/*/*.parquet' j ON j.id = a.job_id \
-WHERE a.outcome = 'PENDING' AND a.remote_deleted_at IS NULL AND j.status = 'OPEN' GROUP BY ALL ORDER BY waiting DESC LIMIT 8").show()"""
+duckdb.sql("SELECT job.name AS job, count(*) AS waiting, max(date_diff('day', remote_created_at, now())) AS days \
+FROM 'lake/current/applications/*/*.parquet' WHERE outcome = 'PENDING' AND remote_deleted_at IS NULL \
+GROUP BY ALL ORDER BY waiting DESC LIMIT 8").show()"""
 
 
 class _Progress(logging.Handler):
@@ -56,15 +56,25 @@ def _night(integrations: list[str]) -> None:
 
 
 def _table(reports: Sequence[CollectionReport]) -> str:
-    rows = [("collection", "integration", "how", "rows", "new", "changed", "deleted", "seconds", "kB")]
+    rows: list[tuple[str, ...]] = [
+        ("collection", "integration", "how", "rows", "new", "changed", "deleted", "seconds", "kB")
+    ]
     for r in reports:
-        counts = (f"{n:,}" for n in (r.rows, r.inserted, r.updated, r.deleted))
-        rows.append(
-            (r.collection, r.integration.split(":")[0], r.mode or r.status, *counts, f"{r.seconds:.2f}", f"{r.bytes / 1e3:,.0f}")
-        )
+        gone = r.deleted + r.tombstoned
+        counts = [f"{n:,}" for n in (r.rows, r.inserted, r.updated - r.tombstoned, gone)]
+        tool = r.integration.split(":")[0]
+        rows.append((r.collection, tool, r.mode or r.status, *counts, f"{r.seconds:.2f}", f"{r.bytes / 1e3:,.0f}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  " + "  ".join(cell.ljust(w) if n < 3 else cell.rjust(w) for n, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            [
+                "",
+                *(
+                    cell.rjust(w) if n > 2 else cell.ljust(w)
+                    for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+                ),
+            ]
+        )
         for row in rows
     ]
     return "\n".join(["", lines[0], "  " + "-" * (len(lines[0]) - 2), *lines[1:], ""])
@@ -79,25 +89,20 @@ def main() -> None:
     LAKE.mkdir()
     OURS.touch()
     print("kombo-flows demo: nothing leaves this machine, and nothing stays running.\n")
-    with _step("Starting a stand-in for Kombo on loopback"):
-        kombo = DemoProcess(scale="small").__enter__()
-    try:
+    with ExitStack() as running:
+        with _step("Starting a stand-in for Kombo on loopback"):
+            kombo = running.enter_context(DemoProcess(scale="small"))
         with _step("Starting a Prefect server (the slow part)"):
-            server = prefect_server()
-            url = server.__enter__()
-        try:
-            os.environ.update(PREFECT_API_URL=url, KOMBO_API_KEY=kombo.api_key, KOMBO_BASE_URL=kombo.base_url)
-            print("\nNight one: everything, from two integrations.\n")
-            _night(kombo.integrations)
-            for integration in kombo.integrations:
-                kombo.evolve(integration, share=0.02)
-            print("The next day: people apply, interviews are booked, records disappear.\n")
-            print("Night two: only what changed.\n")
-            _night(kombo.integrations)
-        finally:
-            server.__exit__(None, None, None)
-    finally:
-        kombo.__exit__(None, None, None)
+            url = running.enter_context(prefect_server())
+        os.environ.update(PREFECT_API_URL=url, KOMBO_API_KEY=kombo.api_key, KOMBO_BASE_URL=kombo.base_url)
+        print("\nNight one: everything, from two integrations.\n")
+        _night(kombo.integrations)
+        for integration in kombo.integrations:
+            kombo.evolve(integration, share=0.02)
+        print(
+            "The next day: people apply, interviews are booked, records are deleted.\n\nNight two: only what changed.\n"
+        )
+        _night(kombo.integrations)
     print(f"{QUESTION}\n\n{ANSWER}\n", flush=True)
     exec(ANSWER, {})  # noqa: S102 - the two lines that were just shown
     print(f"\nThe lake is in {LAKE}/. Open the Prefect UI on the same demo with: make ui")
