@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from itertools import islice
 from typing import Any
 
@@ -46,6 +47,14 @@ def test_a_limit_fetches_no_page_beyond_it(contract: Kombo, limit: int, requests
     assert len(found) == limit
     assert len(contract.asked) == requests
     assert {asked.query["page_size"] for asked in contract.asked} == {page_size}
+
+
+def test_a_limited_read_fetches_nothing_ahead(contract: Kombo) -> None:
+    contract.answers["*"] = endless
+    walk = read(contract, limit=4)
+    next(walk)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("kombo-pages")]
+    assert len(contract.asked) == 1
 
 
 def test_a_page_is_as_large_as_the_api_allows(contract: Kombo) -> None:
