@@ -196,7 +196,7 @@ SECRETS = (
     "Lovelace",
     "lovelace.example",
     "engine.example",
-    "7946",
+    "20 7946",
     "Enchantress",
     "St James",
     "files.example",

@@ -62,9 +62,13 @@ def heard() -> Iterator[list[str]]:
 
 
 def leaks(text: str) -> list[str]:
-    """Name the secrets in a text, in clear or in base64."""
-    forms = {secret: (secret, base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]) for secret in SECRETS}
-    return [secret for secret, found in forms.items() if any(form in text for form in found)]
+    """Name the secrets in a text, in clear or, where that is long enough not to occur by chance, in base64."""
+    return [secret for secret in SECRETS if secret in text or (len(secret) > 5 and in_base64(secret) in text)]
+
+
+def in_base64(secret: str) -> str:
+    """Encode as far as it does not depend on what follows."""
+    return base64.b64encode(secret.encode()[: len(secret) // 3 * 3]).decode()
 
 
 def left_by(error: BaseException) -> str:
@@ -214,5 +218,5 @@ def all_of(read: Any) -> list[Any]:
 
 def test_the_search_finds_what_is_there() -> None:
     assert leaks(f"a{KEY}b") == [KEY]
-    assert leaks(base64.b64encode(b"Enchantress").decode()) == ["Enchantress"]
+    assert leaks(base64.b64encode(b"Enchantress of").decode()) == ["Enchantress"]
     assert leaks(f"{datetime(2026, 1, 1)} {INTEGRATION}") == []  # noqa: DTZ001

@@ -96,7 +96,7 @@ def test_a_wrong_filter_is_refused_at_once(contract: Kombo) -> None:
         read(contract, filters={"outcomes": ["PENDING"]})
 
 
-@pytest.mark.parametrize("results", [b'["Ada"]', b"[null]", b'[{"id": "\xff"}]'])
+@pytest.mark.parametrize("results", [b'["Ada"]', b"[null]"])
 def test_records_that_are_none_are_an_error_that_does_not_quote_them(contract: Kombo, results: bytes) -> None:
     contract.answers["*"] = lambda _: (
         200,
