@@ -1,10 +1,16 @@
-"""What every test may use: a clean environment, a Prefect server, a folder for a lake."""
+"""What every test may use: a clean environment, a Prefect server, an S3 server, a folder for a lake."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import Bucket, Forks
 
 os.environ.update(  # before Prefect is imported
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
@@ -38,3 +44,21 @@ def prefect_server() -> Iterator[str]:
 def lake(tmp_path: Path) -> Path:
     """An empty folder for a lake."""
     return tmp_path / "lake"
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """A bucket of a real S3 server; started once."""
+    from tests.servers import seaweedfs
+
+    with seaweedfs(tmp_path_factory.mktemp("s3")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes that run functions of the tests and may be killed."""
+    from tests.servers import Forks
+
+    with Forks(tmp_path_factory.mktemp("forks")) as made:
+        yield made
