@@ -87,7 +87,7 @@ class Changes:
         """
         record = row.record() | fields | {"changed_at": iso(self.now)}
         self._write(collection, row, record)
-        row.changed = row.touched = self.now
+        row.touched = self.now
         if not row.deleted and set(fields) != {"tags"}:
             self._follow(collection, record, present=True)
         elif not row.deleted:

@@ -43,18 +43,17 @@ class Row:
         seq: Position in the collection; never used twice, so a cursor survives insertions and removals.
         id: Kombo id.
         raw: The record as JSON.
-        changed: ``changed_at`` as Unix time.
         touched: When the record *or nested data that counts* changed; what ``updated_after`` compares.
         deleted: Whether it is a tombstone.
         links: Ids of the records that it embeds, see ``nesting.RELATIONS``.
     """
 
-    __slots__ = ("changed", "deleted", "id", "links", "raw", "seq", "touched")
+    __slots__ = ("deleted", "id", "links", "raw", "seq", "touched")
 
     def __init__(self, seq: int, record: Record, changed: float, links: tuple[Any, ...]) -> None:
         self.seq = seq
         self.id: str = record["id"]
-        self.changed = self.touched = changed
+        self.touched = changed
         self.links = links
         self.put(record)
 

@@ -15,6 +15,7 @@ from deployments.demo.faults import Fault
 from deployments.demo.filters import Query
 from deployments.demo.jobs import DAY
 from deployments.demo.store import COLLECTIONS, Record, Row, Store, encode
+from deployments.demo.values import iso, unix
 
 API_KEY = "demo-key-not-a-secret"
 GREENHOUSE = "greenhouse:Demo1111111111111111Aaaa"
@@ -292,8 +293,7 @@ def _first_after(rows: list[Row], seq: int) -> int:
 def _older(row: Row) -> bytes:
     """A record as it was a day before."""
     record = json.loads(row.raw)
-    moment = time.gmtime(row.changed - DAY)
-    record["changed_at"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", moment)
+    record["changed_at"] = iso(unix(record["changed_at"]) - DAY)
     for key in ("remote_updated_at", "name", "title"):
         if key in record:
             record[key] = None
