@@ -35,7 +35,7 @@ class Bucket:
 
     @property
     def options(self) -> dict[str, Any]:
-        """fsspec's options to get in."""
+        """Options of fsspec to get in."""
         return {"key": KEY, "secret": SECRET, "endpoint_url": self.endpoint}
 
     def new_url(self) -> str:
@@ -71,18 +71,27 @@ def seaweedfs(folder: Path) -> Iterator[Bucket]:
     config.write_text(json.dumps({"identities": [identity]}))
     names = ["master.port", "volume.port", "filer.port", "s3.port"]
     ports = dict(zip([*names, *(f"{name}.grpc" for name in names)], _ports(8), strict=True))
-    options = {
-        **{"dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "s3.config": config, "s3.port.iceberg": 0},
-        **{"master.volumeSizeLimitMB": 64, "volume.max": 30, "master.telemetry": "false", "s3.iam": "false"},
-        **{"s3.autoCreateBucket": "false"},
-        **ports,
+    options = ports | {
+        "dir": folder,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "s3.config": config,
+        "s3.autoCreateBucket": "false",
+        "s3.iam": "false",
+        "s3.port.iceberg": 0,
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 64,
+        "volume.max": 30,
     }
     command = [weed, "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with running(command, folder / "weed.log", ready=f"{endpoint}/healthz"):
+    with running(command, folder / "weed.log", ready=f"{endpoint}/healthz") as process:
         bucket = Bucket(endpoint)
-        _until_writable(bucket.client())
-        yield bucket
+        try:
+            _until_writable(bucket.client())
+            yield bucket
+        finally:
+            process.kill()  # it would take its time to say good-bye to itself
 
 
 def _until_writable(client: s3fs.S3FileSystem) -> None:

@@ -32,6 +32,7 @@ ANY = "*"
 """A version that stands for "whatever is there"."""
 
 _CHUNK = 8 * 2**20
+_ATTEMPTS = 20
 _PART = 64 * 2**20  # S3 takes 10,000 parts: enough for 640 GB
 
 
@@ -181,6 +182,15 @@ def _translated(error: Exception, doing: str) -> LakeError:
     return LakeUnavailable(f"{doing}: the store did not do it ({said}); the lake is as before")
 
 
+@contextmanager
+def _closed_on_error(file: IO[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.close()
+        raise
+
+
 class FolderStore:
     """A folder on this machine, or one that it has mounted."""
 
@@ -203,10 +213,9 @@ class FolderStore:
         """Copy beside the place, then rename into it under the folder's lock."""
         place = self.root / key
         with _causes(f"writing {key}"):
-            place.parent.mkdir(parents=True, exist_ok=True)
             draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
             try:
-                with draft.open("xb") as copy:
+                with _created(draft) as copy:
                     file.seek(0)
                     shutil.copyfileobj(file, copy, _CHUNK)
                     copy.flush()
@@ -235,9 +244,24 @@ class FolderStore:
         with _causes(f"deleting {key}"):
             place.unlink(missing_ok=True)
             for folder in place.parents:
-                if folder == self.root or not folder.is_dir() or any(folder.iterdir()):
+                if folder == self.root:
                     break
-                folder.rmdir()
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break  # not empty: somebody else's objects are in it, or have just been put there
+
+
+def _created(draft: Path) -> IO[bytes]:
+    """Create a file and its folder, which another writer's `delete` may remove in between."""
+    for _ in range(_ATTEMPTS):
+        try:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            return draft.open("xb")
+        except FileNotFoundError:
+            continue
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    return draft.open("xb")
 
 
 def _version(status: os.stat_result) -> str:
@@ -290,12 +314,13 @@ class S3Store:
         answer = await self.fs._call_s3("get_object", **self._place(key))
         file = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
         size = 0
-        async with answer["Body"] as body:
-            while chunk := await body.read(_CHUNK):
-                file.write(chunk)
-                size += len(chunk)
-        if size != answer["ContentLength"]:
-            raise ConnectionError(errno.ECONNRESET, "the answer ended early")
+        with _closed_on_error(file):
+            async with answer["Body"] as body:
+                while chunk := await body.read(_CHUNK):
+                    file.write(chunk)
+                    size += len(chunk)
+            if size != answer["ContentLength"]:
+                raise ConnectionError(errno.ECONNRESET, "the answer ended early")
         file.seek(0)
         return Held(file, answer["ETag"], size)
 
@@ -359,16 +384,17 @@ class OtherStore:
     def read(self, key: str) -> Held | None:
         """Read an object whole into an unnamed file."""
         with _causes(f"reading {key}"):
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
             digest, size = hashlib.sha256(), 0
             try:
-                with self.fs.open(f"{self.root}/{key}", "rb") as source:
-                    while chunk := source.read(_CHUNK):
-                        file.write(chunk)
-                        digest.update(chunk)
-                        size += len(chunk)
+                source = self.fs.open(f"{self.root}/{key}", "rb")
             except FileNotFoundError:
                 return None
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
+            with source, _closed_on_error(file):
+                while chunk := source.read(_CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
             file.seek(0)
             return Held(file, digest.hexdigest(), size)
 
@@ -378,6 +404,8 @@ class OtherStore:
         with _causes(f"writing {key}"), _MEMORY:
             if expect != ANY:
                 held = self.read(key)
+                if held:
+                    held.file.close()
                 if (held.version if held else None) != expect:
                     raise Moved(f"writing {key}: another writer was there first")
             file.seek(0)

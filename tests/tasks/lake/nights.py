@@ -94,8 +94,8 @@ def changes(store: Store, run: str, at: dt.datetime = NOON) -> dict[str, str] | 
 def snapshots(store: Store, collection: str = "tags", integration: str = INTEGRATION) -> list[str]:
     """The dates of the snapshots of an integration."""
     dates = (name.removeprefix("date=") for name in store.names(f"snapshots/{collection}"))
-    place = f"integration={paths.slug(integration)}"
-    return [date for date in dates if place in store.names(f"snapshots/{collection}/date={date}")]
+    keys = {date: paths.snapshot(collection, integration, dt.date.fromisoformat(date)) for date in dates}
+    return [date for date, key in keys.items() if read_bytes(store, key) is not None]
 
 
 def state(store: Store) -> State:
