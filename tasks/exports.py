@@ -37,6 +37,7 @@ MAX_SKEW = dt.timedelta(minutes=15)
 """How far this machine's clock may be from the API's; beyond, dates and ages are wrong, and S3 refuses us too."""
 
 _PROGRESS_SECONDS = 15.0
+_AHEAD = 4  # pages fetched while others are converted, which happens in bursts of a few megabytes
 
 
 class _Refusals:
@@ -246,7 +247,7 @@ def _fetch(
     first: Page | None = None
     number = 0
     said = time.monotonic()
-    with closing(pages(client, collection, integration=integration, filters=filters)) as walk:
+    with closing(pages(client, collection, integration=integration, filters=filters, prefetch=_AHEAD)) as walk:
         for page in walk:
             if first is None:
                 first = page

@@ -155,7 +155,7 @@ def page(reply: Reply) -> tuple[bytes, str | None]:
     """
     if reply.status == 200:
         try:
-            envelope = _page.decode(mended(reply.body))
+            envelope = _envelope(reply.body)
         except _UNREADABLE:
             _checked(reply)
             raise problem(reply, "Its data has no list of results, or does not say whether a page follows.") from None
@@ -188,6 +188,13 @@ def mended(body: bytes) -> bytes:
     except UnicodeDecodeError:
         return body.decode(errors="replace").encode()
     return body
+
+
+def _envelope(body: bytes) -> _PageEnvelope:
+    try:
+        return _page.decode(body)
+    except _UNREADABLE:
+        return _page.decode(mended(body))
 
 
 def _whole_or_replaced(escape: re.Match[bytes]) -> bytes:

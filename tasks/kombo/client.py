@@ -39,6 +39,8 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 WRITE_TIMEOUT = 300.0  # a write may queue at Kombo for minutes and still complete
 
+_SENT = "http11.send_request_body.complete"  # httpcore's name for it
+
 T = TypeVar("T")
 
 
@@ -124,6 +126,7 @@ class Client:
         decode: Callable[[Reply], T],
         params: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> T:
         """Read, and decode within the retries, so that an answer that cannot be decoded is asked for again.
 
@@ -133,6 +136,7 @@ class Client:
             decode: Turns the answer into the result, or raises a `KomboError`.
             params: As for `get`.
             stop: When set, waiting ends at once.
+            sent: Called, in this thread, whenever the request is on its way and the answer is waited for.
 
         Returns:
             What `decode` returned.
@@ -143,6 +147,8 @@ class Client:
             ValueError: The integration id is malformed.
         """
         request = self._request("GET", path, integration, params, None, READ_TIMEOUT)
+        if sent is not None:
+            request.extensions["trace"] = lambda event, _: sent() if event == _SENT else None
         return self._exchange(request, f"GET {path}", integration, "read", action=False, stop=stop).run(decode)
 
     def call(

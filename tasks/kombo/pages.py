@@ -12,7 +12,7 @@ import contextvars
 import logging
 import queue
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -96,6 +96,7 @@ class _Walk:
         self._integration = integration
         self._params = params
         self.stop = threading.Event()
+        self.sent: Callable[[], None] | None = None
 
     def __iter__(self) -> Generator[Page, None, None]:
         finished = yield from self._attempt(restarted=False)
@@ -119,6 +120,7 @@ class _Walk:
                     params=params,
                     decode=lambda reply: (reply, answers.page(reply)),
                     stop=self.stop,
+                    sent=self.sent,
                 )
                 if following in seen:
                     raise self._repeated_cursor()
@@ -149,25 +151,38 @@ class _Walk:
         )
 
 
-def _ahead(walk: _Walk, prefetch: int) -> Generator[Page, None, None]:
-    """Run a walk in a thread that is at most `prefetch` pages ahead of the consumer."""
+def _ahead(walk: _Walk, prefetch: int) -> Generator[Page]:
+    """Run a walk in a thread that is at most `prefetch` pages ahead of the consumer.
+
+    A page is handed over once the next request is on its way: the consumer's work would otherwise keep Python's lock
+    from the thread that has yet to send it, by some milliseconds a page.
+    """
     done: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
     room = threading.Semaphore(prefetch)
+    held: list[Page] = []
+
+    def hand_over() -> None:
+        if held:
+            done.put(held.pop())
+
+    walk.sent = hand_over
 
     def fetch() -> None:
         try:
-            pages = iter(walk)
-            while True:
-                room.acquire()
+            for page in walk:
+                hand_over()
+                held.append(page)
+                if not room.acquire(blocking=False):
+                    hand_over()
+                    room.acquire()
                 if walk.stop.is_set():
                     return
-                page = next(pages, None)
-                done.put(page)
-                if page is None:
-                    return
+            hand_over()
+            done.put(None)
         except Stopped:
             return
         except BaseException as error:
+            hand_over()
             done.put(error)
 
     # In the consumer's context, so that what is logged there belongs to the same run.

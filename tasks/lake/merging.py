@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -12,6 +11,9 @@ import pyarrow.compute as pc
 
 from tasks.lake.errors import ShrinkRefused
 from tasks.lake.staging import Rows
+
+if TYPE_CHECKING:
+    import duckdb
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Positions: TypeAlias = npt.NDArray[np.int64]
@@ -111,6 +113,8 @@ class Plan:
         matched[at[at >= 0]] = True
         if not matched.any():
             return
+        import duckdb  # 25 MB that a first export can do without
+
         with duckdb.connect(config=_DUCKDB) as connection:
             new_prints, old_prints = np.zeros(len(rows.keep), np.uint64), np.zeros(old.rows, np.uint64)
             for prints, batches, chosen in (
@@ -181,7 +185,7 @@ def _is_set(column: pa.ChunkedArray) -> Mask:
     return mask
 
 
-def _fingerprints(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+def _fingerprints(connection: "duckdb.DuckDBPyConnection", batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     """64 bits of MD5 over each row's content; equal for equal rows, and practically only for them."""
     content = pa.Table.from_batches([batch]).drop_columns(_NOT_CONTENT)
     connection.register("content", content)

@@ -86,7 +86,8 @@ class Reader:
         return _encode_lines(rows), extra
 
     def _take_apart(self, record: msgspec.Raw) -> tuple[dict[str, Any], bytes | None]:
-        fitted, extra = self._fit_object(record, self._fields, "")
+        text = bytes(record).decode(errors="replace")  # bytes that are no text become U+FFFD
+        fitted, extra = self._fit_object(msgspec.Raw(text.encode()), self._fields, "")
         row = fitted or {}
         if not row.get("id"):
             row["id"] = _stand_in(record, extra)

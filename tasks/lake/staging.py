@@ -11,7 +11,6 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +18,7 @@ from tasks.lake.arrow import Converter
 from tasks.lake.records import Oddities, Reader
 from tasks.lake.schemas import INSTANT
 
-_CHUNK_BYTES = 6 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
+_CHUNK_BYTES = 3 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
 _KEYS = ["id", "changed_at", "remote_deleted_at", "_fetched_at"]
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -149,7 +148,10 @@ def _newest(keys: pa.Table) -> npt.NDArray[np.bool_]:
     keep = np.ones(keys.num_rows, bool)
     if pc.count_distinct(keys["id"]).as_py() == keys.num_rows:
         return keep
-    changed = keys["changed_at"].cast(pa.int64()).fill_null(-(2**63)).to_numpy()
-    order = pd.DataFrame({"id": keys["id"].to_pandas(), "changed": changed}).sort_values("changed", kind="stable")
-    keep[order.index[order["id"].duplicated(keep="last")]] = False
+    changed = keys["changed_at"].cast(pa.int64()).fill_null(-(2**63))
+    table = pa.table({"id": keys["id"], "changed": changed, "received": np.arange(keys.num_rows)})
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names])
+    ids = table["id"].take(order).combine_chunks()
+    followed = np.append(pc.equal(ids[:-1], ids[1:]).to_numpy(zero_copy_only=False), [False])  # by a newer one
+    keep[order.to_numpy()[followed]] = False
     return keep
