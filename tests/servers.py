@@ -181,7 +181,13 @@ def _child(job: dict[str, Any]) -> None:
 
 
 def _serve(jobs: IO[str]) -> None:
-    import tests.tasks.killed  # noqa: F401 - imported once, for all children
+    # Imported once, for all children; starts no thread, which a fork would not survive.
+    import aiobotocore.session  # noqa: F401
+    import duckdb  # noqa: F401
+    import pandas  # noqa: F401
+
+    import tests.tasks.killed
+    import tests.tasks.lake.nights  # noqa: F401
 
     for line in jobs:
         job = json.loads(line)
