@@ -1,7 +1,8 @@
 """What an export run did, as data, as Markdown and as JSON. Ids and counts only."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -126,7 +127,9 @@ def markdown(reports: Sequence[CollectionReport], warnings: Sequence[str]) -> st
         "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
         *(_line(r) for r in reports if r.status in ("exported", "committed")),
     ]
-    noted = [*warnings, *(f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in _remarks(r))]
+    noted = [*warnings, *(f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in r.warnings)]
+    noted += [*_odd("unknown keys", [(r.collection, r.unknown_keys) for r in reports])]
+    noted += [*_odd("values of another type", [(r.collection, r.misfits) for r in reports])]
     if noted:
         lines += ["", "### Look at", "", *(f"- {text}" for text in noted)]
     return "\n".join(lines)
@@ -141,11 +144,12 @@ def _line(r: CollectionReport) -> str:
     )
 
 
-def _remarks(r: CollectionReport) -> list[str]:
-    """Warnings, and what did not fit the schema; key names are the API's, values are not shown."""
-    odd = [
-        f"{what} (kept in `_extra`): " + ", ".join(f"`{key}` ({count:,})" for key, count in sorted(found.items())[:20])
-        for what, found in (("unknown keys", r.unknown_keys), ("values of another type", r.misfits))
-        if found
-    ]
-    return [*r.warnings, *odd]
+def _odd(what: str, found: Iterable[tuple[str, Mapping[str, int]]]) -> Iterator[str]:
+    """Say what did not fit the schema, by collection; key names are the API's, values are not shown."""
+    counts: dict[str, Counter[str]] = {}
+    for collection, keys in found:
+        counts.setdefault(collection, Counter()).update(keys)
+    for collection, keys_of in counts.items():
+        if keys_of:
+            shown = ", ".join(f"`{key}` ({count:,})" for key, count in keys_of.most_common(20))
+            yield f"`{collection}`: {what}, kept in `_extra`: {shown}"

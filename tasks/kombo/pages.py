@@ -151,7 +151,7 @@ class _Walk:
         )
 
 
-def _ahead(walk: _Walk, prefetch: int) -> Generator[Page]:
+def _ahead(walk: _Walk, prefetch: int) -> Generator[Page, None, None]:
     """Run a walk in a thread that is at most `prefetch` pages ahead of the consumer.
 
     A page is handed over once the next request is on its way: the consumer's work would otherwise keep Python's lock
