@@ -1,6 +1,8 @@
 """The tasks that an export is made of: check the lake, bring one collection of one integration, record the run."""
 
 import datetime as dt
+import functools
+import gc
 import json
 import logging
 import threading
@@ -79,6 +81,7 @@ def check_lake(lake: KomboLake) -> list[str]:
     Raises:
         LakeError: It does not work.
     """
+    _settle()
     store = _open(lake)
     check(store)
     if store.conditional:
@@ -165,6 +168,16 @@ def record_run(
     }
     put_bytes(_open(lake), paths.run(run_id), json.dumps(record, indent=1).encode())
     return paths.run(run_id)
+
+
+@functools.cache
+def _settle() -> None:
+    """Once in a process: leave what is loaded by now out of garbage collection.
+
+    Each full collection otherwise walks all of Prefect's objects and holds Python's lock for some 80 ms meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _open(lake: KomboLake) -> Store:
