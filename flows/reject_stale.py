@@ -30,9 +30,9 @@ def reject_stale(
 
     A rejection cannot be undone, and may start the customer's automated e-mail to the candidate. So there is a plan
     first: the artifact `kombo-reject-stale-plan` lists the applications and counts what was left alone and why. Nothing
-    is sent unless *approval* says so, and each application is sent at most once, whatever crashes, starts twice or is tried
-    again. The artifact `kombo-reject-stale-report` says what became of each. The run is Completed only if every one is
-    rejected or was skipped for a reason; "Retry" goes on with the rest.
+    is sent unless *approval* says so, and each application is sent at most once, whatever crashes or starts twice. The
+    artifact `kombo-reject-stale-report` says what became of each. The run is Completed only if every one is rejected or
+    was skipped for a reason; "Retry" goes on with the rest.
 
     Left alone are applications with an interview to come, with an offer that is not declined or abandoned, of unknown
     age, and those that an earlier batch has sent and Kombo does not show as settled yet.

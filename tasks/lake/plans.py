@@ -10,8 +10,8 @@
 A plan's id is a digest of its content and of nothing else: the same rows for the same integration are the same plan,
 and their claims the same, whenever and by whomever they are planned. A plan may be carried out for 24 hours after it
 was made. The same content planned again later gets a new file under the same id and another 24 hours, while what was
-done under that id stays done: a row that was sent once is reported as such and not sent again. Who means the same content
-once more gives the batch another name, which is part of the digest.
+done under that id stays done: a row that was sent once is reported as such and not sent again. Who means the same
+content once more gives the batch another name, which is part of the digest.
 """
 
 import datetime as dt
