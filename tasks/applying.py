@@ -54,6 +54,7 @@ FRESH = timedelta(minutes=15)
 """A claim older than that is not in flight any more."""
 
 READ_AT_ONCE = 100
+_SENDERS = CONCURRENCY + 2  # two more than may send: they record outcomes meanwhile
 REJECT, MOVE = "reject_application", "move_application_to_stage"
 
 logger = logging.getLogger(__name__)
@@ -180,6 +181,7 @@ class _Application:
         self._course = replace(course)
         self._grace = grace
         self._lock = threading.Lock()
+        self._slots = threading.Semaphore(CONCURRENCY)
         self._outcomes: dict[str, Outcome] = {}
         self._elsewhere: list[PlanRow] = []  # claimed by another process while we were at it
         self._claims = {
@@ -204,11 +206,11 @@ class _Application:
         return Applied(self._outcomes, self._course)
 
     def _send_all(self, subjects: list[_Subject], standings: Mapping[str, Standing]) -> None:
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(CONCURRENCY) as pool:
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(_SENDERS) as pool:
             under_way: set[Future[None]] = set()
             try:
                 for subject, records in self._read_ahead(reader, subjects):
-                    while len(under_way) >= CONCURRENCY:
+                    while len(under_way) >= _SENDERS:
                         under_way = self._settled(under_way)
                     if self._course.stopped:
                         break
@@ -268,26 +270,30 @@ class _Application:
 
     def _send_one(self, row: PlanRow, attempt: int) -> None:
         claims = self._claims[row.operation]
-        try:
-            if not claims.claim(row.key, attempt):
-                with self._lock:
-                    self._elsewhere.append(row)
+        with self._slots:
+            if self._course.stopped:
                 return
-        except LakeError as error:
-            self._stop(f"a row could not be claimed: {error}")
-            return
-        mark, outcome, fatal = self._sent(row)
+            try:
+                if not claims.claim(row.key, attempt):
+                    with self._lock:
+                        self._elsewhere.append(row)
+                    return
+            except LakeError as error:
+                self._stop(f"a row could not be claimed: {error}")
+                return
+            mark, outcome, fatal = self._sent(row)
+            with self._lock:
+                self._course.refusals = 0 if mark == "done" else self._course.refusals + 1
+                if self._course.refusals >= MOST_REFUSALS:
+                    fatal = fatal or f"{self._course.refusals} rows in a row were not done"
+            if fatal:
+                self._stop(fatal)
         if not claims.record(attempt, mark, outcome):
             outcome = replace(outcome, unrecorded=True)
-            fatal = fatal or "an outcome could not be recorded: the lake does not answer"
+            self._stop("an outcome could not be recorded: the lake does not answer")
         with self._lock:
             self._outcomes[row.key] = outcome
             self._course.tried = True
-            self._course.refusals = 0 if mark == "done" else self._course.refusals + 1
-            if self._course.refusals >= MOST_REFUSALS:
-                fatal = fatal or f"{self._course.refusals} rows in a row were not done"
-        if fatal:
-            self._stop(fatal)
 
     def _sent(self, row: PlanRow) -> tuple[After, Outcome, str | None]:
         """Send a claimed row: the mark, the outcome, and why no more should be sent, if so."""

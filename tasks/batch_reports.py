@@ -14,6 +14,22 @@ MOST_ROWS = 500
 
 REJECTIONS, BATCH = "rejections", "rows"
 
+_COLUMNS = (
+    *(
+        "outcome",
+        "line",
+        "operation",
+        "application",
+        "candidate",
+        "job",
+        "code",
+        "why",
+        "in the ATS",
+        "in Kombo",
+        "sent at",
+    ),
+    "release",
+)
 _ORDER = {"unknown": 0, "refused": 1, "skipped": 2, "done": 3}
 NOT_REACHED = "not reached: the batch stopped before it; running the plan again goes on with it"
 
@@ -99,24 +115,28 @@ def is_complete(outcomes: Mapping[str, Outcome]) -> bool:
 def report_table(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     """Make the table of a report: unknown rows first, done ones last."""
     rows = sorted(plan.rows, key=lambda row: _ORDER[outcomes[row.key].kind])[:MOST_ROWS]
-    return [_outcome(row, outcomes[row.key]) for row in rows]
+    table = [_outcome(row, outcomes[row.key]) for row in rows]
+    used = [name for name in _COLUMNS if any(line[name] is not None for line in table)]
+    return [{name: line[name] for name in used} for line in table]
 
 
 def _outcome(row: PlanRow, one: Outcome) -> dict[str, Any]:
     why = one.why if not one.warnings else f"{len(one.warnings)} warnings from Kombo, in the lake"
-    return {
+    found = {
         "outcome": one.kind,
         "code": one.code,
         "why": f"{why or ''} (not recorded in the lake)" if one.unrecorded else why,
         "line": row.lines,
         "operation": row.operation,
         "application": row.application_id,
-        "candidate": row.candidate_id,
+        "candidate": None if row.application_id else row.candidate_id,
+        "job": None if row.application_id else row.job_id,
         "sent at": _at(one.sent_at) if one.sent_at else None,
         "in the ATS": row.link,
         "in Kombo": one.log_url,
         "release": row.key if one.kind == "unknown" else None,
     }
+    return {name: found[name] for name in _COLUMNS}
 
 
 def report_text(plan: Plan, outcomes: Mapping[str, Outcome], stopped: str | None, place: str) -> str:

@@ -334,7 +334,7 @@ def test_a_process_killed_again_and_again_sends_nothing_twice_and_loses_nothing(
     times = Counter(sent(process))
     assert max(times.values()) == 1
     assert all(times[key] == 1 for key, kind in outcomes.items() if kind == "done")
-    assert list(outcomes.values()).count("unknown") <= 3 * 5
+    assert list(outcomes.values()).count("unknown") <= 3 * 7
 
 
 def test_two_workers_on_one_plan_share_it(

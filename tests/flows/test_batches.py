@@ -1,0 +1,271 @@
+"""Both batch flows through a real Prefect: what they plan, send, report, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
+
+from deployments.demo.server import DemoKombo
+from flows.apply_batch import apply_batch
+from flows.reject_stale import reject_stale
+from tasks import applying
+from tasks.batch_reports import BatchFailed
+from tasks.lake.claims import Claims, rejections_folder
+from tasks.lake.errors import LakeRefused
+from tasks.lake.store import FolderStore, open_store
+from tests.tasks.batch_runs import pending
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+REJECT = "/ats/applications/*/reject"
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[DemoKombo]:
+    with DemoKombo("small", odd=False) as running:
+        yield running
+
+
+@pytest.fixture
+def demo(started: DemoKombo, lake: Path, monkeypatch: pytest.MonkeyPatch) -> DemoKombo:
+    started.reset()
+    started.settings(started.integrations[0], unsupported_filters={}, models={})
+    monkeypatch.setenv("KOMBO_API_KEY", started.api_key)
+    monkeypatch.setenv("KOMBO_BASE_URL", started.base_url)
+    monkeypatch.setenv("KOMBO_LAKE", str(lake))
+    monkeypatch.setattr(applying, "GRACE", 0.0)
+    return started
+
+
+@pytest.fixture
+def integration(demo: DemoKombo) -> str:
+    return demo.integrations[0]
+
+
+@pytest.fixture
+def reason(demo: DemoKombo, integration: str) -> dict[str, Any]:
+    return demo.records(integration, "rejection_reasons", include_deleted=False)[0]
+
+
+def newest(key: str) -> tuple[list[dict[str, Any]], str]:
+    """The newest artifact's table and text."""
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        found = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)[0]
+    return json.loads(str(found.data)), str(found.description)
+
+
+def report() -> tuple[list[dict[str, Any]], str]:
+    return newest("kombo-reject-stale-report")
+
+
+def test_a_dry_run_plans_the_oldest_and_sends_nothing(
+    demo: DemoKombo, integration: str, reason: dict[str, Any]
+) -> None:
+    assert reject_stale(integration, reason["name"], 30, limit=3)["planned"] == 3
+    assert demo.writes == []
+    rows, text = newest("kombo-reject-stale-plan")
+    assert [row["days idle"] for row in rows] == sorted((row["days idle"] for row in rows), reverse=True)
+    assert "3 applications would be rejected" in text
+    assert "more remain" in text
+    assert rows[0].keys() == {"application", "job", "stage", "days idle", "in the ATS"}
+
+
+def test_a_schedule_that_fires_twice_rejects_nobody_twice(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], lake: Path
+) -> None:
+    for _ in range(2):
+        assert reject_stale(integration, reason["id"], 30, limit=4, approval="auto")["done"] == 4
+    times = Counter(write["ids"][0] for write in demo.writes)
+    assert (len(times), max(times.values())) == (8, 1)
+    assert "4 already sent by an earlier batch" in newest("kombo-reject-stale-plan")[1]
+    kept = duckdb.read_parquet(f"{lake}/batches/*/outcomes/*.parquet")
+    assert Counter(kept.select("outcome").fetchall()) == {("done",): 8}
+
+
+def test_what_kombo_shows_as_settled_is_closed_and_may_come_again_if_it_is_reopened(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], lake: Path
+) -> None:
+    reject_stale(integration, reason["id"], 30, limit=2, approval="auto")
+    claims = Claims(open_store(str(lake)), rejections_folder(integration), "", "reader")
+    assert len(claims.open()) == 2
+    demo.sync()
+    reject_stale(integration, reason["id"], 30, limit=2)
+    assert claims.open() == set()
+
+
+def test_a_filter_that_the_ats_lacks_does_not_reject_the_hired(
+    demo: DemoKombo, integration: str, reason: dict[str, Any]
+) -> None:
+    demo.settings(integration, unsupported_filters={"applications": ["outcomes"]})
+    reject_stale(integration, reason["id"], 30, limit=5, approval="auto")
+    hired = {one["id"] for one in demo.records(integration, "applications") if one["outcome"] != "PENDING"}
+    assert len(demo.writes) == 5
+    assert not hired & {write["ids"][0] for write in demo.writes}
+    assert "no longer pending" in newest("kombo-reject-stale-plan")[1]
+
+
+def test_an_unknown_row_fails_the_run_comes_first_and_can_be_released(
+    demo: DemoKombo, integration: str, reason: dict[str, Any]
+) -> None:
+    demo.fault("drop", path=REJECT, skip=2)
+    with pytest.raises(BatchFailed, match="4 done, 1 unknown"):
+        reject_stale(integration, reason["id"], 30, limit=5, approval="auto", note="about Ada Lovelace")
+    rows, text = report()
+    assert [row["outcome"] for row in rows] == ["unknown"] + ["done"] * 4
+    assert "To check one" in text
+    assert "Lovelace" not in f"{rows}{text}"
+    first = rows[0]["release"]
+    assert first not in [row["application"] for row in newest_plan(integration, reason)]
+    reject_stale(integration, reason["id"], 30, limit=1, release=[first])
+    assert [row["application"] for row in newest("kombo-reject-stale-plan")[0]] == [first]
+
+
+def newest_plan(integration: str, reason: dict[str, Any]) -> list[dict[str, Any]]:
+    reject_stale(integration, reason["id"], 30, limit=500)
+    return newest("kombo-reject-stale-plan")[0]
+
+
+def test_a_release_of_what_needs_none_is_an_error(demo: DemoKombo, integration: str, reason: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no open claim"):
+        reject_stale(integration, reason["id"], 30, release=[pending(demo)[0]["id"]])
+    with pytest.raises(ValueError, match="just looked"):
+        reject_stale(integration, reason["id"], 30, release=[pending(demo)[0]["id"]], approval="auto")
+
+
+def test_an_unknown_reason_lists_the_choices(demo: DemoKombo, integration: str, reason: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=str(reason["id"])):
+        reject_stale(integration, "no such reason")
+
+
+def test_an_ats_without_reasons_is_refused(demo: DemoKombo, integration: str) -> None:
+    demo.settings(integration, models={"rejection_reasons": "INTEGRATION.MODEL_NOT_AVAILABLE"})
+    with pytest.raises(ValueError, match="has no rejection reasons"):
+        reject_stale(integration, "whatever")
+
+
+def test_asking_without_a_deployment_is_refused_before_anything_is_read(demo: DemoKombo, integration: str) -> None:
+    with pytest.raises(ValueError, match="needs a deployment"):
+        reject_stale(integration, "whatever", approval="ask")
+    assert demo.requests == []
+
+
+def test_fewer_than_7_days_are_refused(demo: DemoKombo, integration: str) -> None:
+    with pytest.raises(Exception, match="stale_after_days"):
+        reject_stale(integration, "whatever", 6)
+
+
+def test_a_store_without_exclusive_creates_is_refused_for_writes(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder whose file system silently overwrites, as some object stores do.
+    real = FolderStore.put
+    monkeypatch.setattr(FolderStore, "put", lambda self, key, file, *, expect="*": real(self, key, file, expect="*"))
+    with pytest.raises(LakeRefused, match="exclusive create"):
+        reject_stale(integration, reason["id"], 30, approval="auto")
+    assert demo.writes == []
+
+
+def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = str(uuid4())
+    monkeypatch.setattr("flows.reject_stale.runtime", _Runtime(run_id))
+    real = applying._Application._sent
+    count = iter(range(100))
+
+    def crashing(self: Any, row: Any) -> Any:
+        if next(count) == 6:
+            raise MemoryError
+        return real(self, row)
+
+    monkeypatch.setattr(applying._Application, "_sent", crashing)
+    with pytest.raises(MemoryError):
+        reject_stale(integration, reason["id"], 30, limit=12, approval="auto")
+    monkeypatch.setattr(applying._Application, "_sent", real)
+    before = len(demo.writes)
+    assert 0 < before < 12
+    with pytest.raises(BatchFailed, match="11 done, 1 unknown"):  # it was claimed when the process went down
+        reject_stale(integration, reason["id"], 30, limit=12, approval="auto")
+    times = Counter(write["ids"][0] for write in demo.writes)
+    assert (len(times), max(times.values())) == (11, 1)
+
+
+class _Runtime:
+    """What `prefect.runtime` says in a run that is tried again."""
+
+    def __init__(self, run_id: str) -> None:
+        self.flow_run = type("Run", (), {"id": run_id})
+        self.deployment = type("Deployment", (), {"id": None})
+
+
+def rows_file(path: Path, lines: list[str]) -> str:
+    path.write_text("operation;application_id;content;stage_id;candidate_id;tag.name\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def file(demo: DemoKombo, integration: str, tmp_path: Path) -> str:
+    first, second, *_ = pending(demo)
+    jobs = {job["id"]: job for job in demo.records(integration, "jobs")}
+    stage = jobs[first["job_id"]]["stages"][-1]["id"]
+    lines = [
+        f"add_application_note;{first['id']};about Ada Lovelace;;;",
+        f"move_application_to_stage;{first['id']};;{stage};;",
+        f"add_candidate_tag;;;;{second['candidate_id']};silver",
+        f"add_application_note;{first['id']};about Ada Lovelace;;;",
+    ]
+    return rows_file(tmp_path / "rows.csv", lines)
+
+
+def test_a_file_is_carried_out_once_row_by_row(demo: DemoKombo, integration: str, file: str) -> None:
+    assert apply_batch(integration, file)["planned"] == 3
+    assert demo.writes == []
+    assert apply_batch(integration, file, "auto")["done"] == 3
+    assert apply_batch(integration, file, "auto")["done"] == 3
+    operations = Counter(write["operation"] for write in demo.writes)
+    assert operations == {"add_application_note": 1, "move_application_to_stage": 1, "add_candidate_tag": 1}
+    rows, text = newest("kombo-apply-batch-report")
+    assert "Lovelace" not in f"{rows}{text}{newest('kombo-apply-batch-plan')}"
+    assert "1 lines repeat another" in newest("kombo-apply-batch-plan")[1]
+
+
+def test_the_same_content_under_another_name_is_sent_once_more(demo: DemoKombo, integration: str, file: str) -> None:
+    apply_batch(integration, file, "auto")
+    apply_batch(integration, file, "auto", batch="once more")
+    assert len(demo.writes) == 6
+
+
+def test_one_wrong_row_sends_none_and_every_problem_is_told(
+    demo: DemoKombo, integration: str, tmp_path: Path, lake: Path
+) -> None:
+    first, *_ = pending(demo)
+    lines = [
+        f"add_application_note;{first['id']};fine;;;",
+        "add_application_note;Ada Lovelace;x;;;",
+        f"move_application_to_stage;{first['id']};;{'2' * 24};;",
+        f"add_application_note;{'3' * 24};x;;;",
+    ]
+    with pytest.raises(ValueError, match="3 problems") as caught:
+        apply_batch(integration, rows_file(tmp_path / "rows.csv", lines), "auto")
+    assert [f"line {n}" in str(caught.value) for n in (2, 3, 4, 5)] == [False, True, True, True]
+    assert "Lovelace" not in str(caught.value)
+    assert demo.writes == []
+    assert len(newest("kombo-apply-batch-problems")[0]) == 3
+
+
+def test_the_forms_explain_every_parameter() -> None:
+    for flow in (reject_stale, apply_batch):
+        properties = flow.parameters.properties
+        assert all(field.get("description") for field in properties.values())
+    assert reject_stale.parameters.properties["stale_after_days"]["minimum"] == 7
+    assert reject_stale.parameters.properties["approval"]["enum"] == ["dry-run", "ask", "auto"]
