@@ -1,15 +1,14 @@
 """Carry out the write operations of a file, a row each."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow, runtime
-from pydantic import Field
 
 from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import BATCH
 from tasks.batches import carry_out, plan_batch, plan_of
 from tasks.credentials import resolve_credentials, resolve_lake
-from tasks.parameters import IntegrationId, Name
+from tasks.parameters import IntegrationId, Name, RowKeys
 
 
 @flow(name="kombo-apply-batch", flow_run_name="{approval}-of-{integration}", persist_result=False)
@@ -20,7 +19,7 @@ def apply_batch(
     batch: Name | None = None,
     lake: Name | None = None,
     credentials: Name | None = None,
-    release: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z]{24,32}$")]] | None = None,
+    release: RowKeys | None = None,
 ) -> dict[str, Any]:
     """Carry out the write operations that a CSV or Parquet file lists, a row each.
 

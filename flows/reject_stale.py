@@ -1,30 +1,29 @@
 """Reject applications that have been pending for too long."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow, runtime
-from pydantic import Field
 
 from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import REJECTIONS
 from tasks.batches import carry_out, plan_of, plan_rejections
 from tasks.credentials import resolve_credentials, resolve_lake
-from tasks.parameters import IntegrationId, Name
+from tasks.parameters import ApplicationIds, IntegrationId, MostRejections, Name, Names, StaleDays
 
 
 @flow(name="kombo-reject-stale", flow_run_name="{approval}-of-{integration}", persist_result=False)
 def reject_stale(
     integration: IntegrationId,
     rejection_reason: Name,
-    stale_after_days: Annotated[int, Field(ge=7, le=3650)] = 90,
-    stages: Annotated[list[Name], Field(min_length=1)] | None = None,
-    jobs: Annotated[list[Name], Field(min_length=1)] | None = None,
+    stale_after_days: StaleDays = 90,
+    stages: Names | None = None,
+    jobs: Names | None = None,
     note: Name | None = None,
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 100,
+    limit: MostRejections = 100,
     approval: Approval = "dry-run",
     lake: Name | None = None,
     credentials: Name | None = None,
-    release: list[Annotated[str, Field(pattern=r"^[1-9A-HJ-NP-Za-km-z]{24}$")]] | None = None,
+    release: ApplicationIds | None = None,
 ) -> dict[str, Any]:
     """Reject applications that nothing has happened to for a long time.
 
