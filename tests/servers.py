@@ -79,6 +79,7 @@ def seaweedfs(folder: Path) -> Iterator[Bucket]:
         "s3.autoCreateBucket": "false",
         "s3.iam": "false",
         "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
         "master.telemetry": "false",
         "master.volumeSizeLimitMB": 64,
         "volume.max": 30,

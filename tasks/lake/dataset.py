@@ -22,7 +22,7 @@ from tasks.lake.merging import Mask, Merge, Plan, Positions
 from tasks.lake.parquet import ObjectWriter, key_values, read_footer
 from tasks.lake.schemas import SCHEMA_VERSION, SCHEMAS
 from tasks.lake.staging import Rows
-from tasks.lake.store import Held, Store
+from tasks.lake.store import Held, Store, temporary_files
 
 _ATTEMPTS = 5
 _READ_ROWS = 10_000
@@ -222,7 +222,11 @@ class Collection:
         max_shrink: float,
         keep: int,
     ) -> Merge:
-        with ObjectWriter(self.schema) as target, ObjectWriter(change_schema(self.schema)) as log:
+        with (
+            temporary_files(f"merging {self.collection} of {self.integration_id}"),
+            ObjectWriter(self.schema) as target,
+            ObjectWriter(change_schema(self.schema)) as log,
+        ):
             with _ONE_AT_A_TIME:
                 plan = Plan(rows, old, base_keys, moved=moved)
                 done = plan.counts(max_shrink, f"{self.collection} of {self.integration_id}")

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO
 
 import pyarrow as pa
@@ -33,9 +34,11 @@ class ObjectWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer.is_open:
-            self._writer.close()
-        self.file.close()
+        with suppress(OSError):  # a full disk, said before: what is not finished is thrown away
+            if self._writer.is_open:
+                self._writer.close()
+        with suppress(OSError):
+            self.file.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a batch."""

@@ -7,6 +7,7 @@ is gone when the process is, however it ends: personal data is not left on a wor
 import datetime as dt
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from tasks.lake.arrow import Converter
 from tasks.lake.records import Oddities, Reader
 from tasks.lake.schemas import INSTANT
+from tasks.lake.store import temporary_files
 
 _CHUNK_BYTES = 3 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
 _KEYS = ["id", "changed_at", "remote_deleted_at", "_fetched_at"]
@@ -51,7 +53,8 @@ class Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk, said before: the rows are thrown away
+            self._file.close()
 
     @property
     def odd(self) -> Oddities:
@@ -80,9 +83,10 @@ class Staging:
             table = self._converter.convert(b"".join(self._lines))
             added = [pa.concat_arrays(self._fetched), pa.array(self._extra, pa.string())]
             table = pa.Table.from_arrays([*table.columns, *added], schema=self._staged)
-            if self._sink is None:
-                self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._staged, options=_LZ4)
-            self._sink.write_table(table)
+            with temporary_files("keeping fetched rows"):
+                if self._sink is None:
+                    self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._staged, options=_LZ4)
+                self._sink.write_table(table)
             self._keys.append(table.select(_KEYS))
         self._lines, self._extra, self._fetched, self._bytes = [], [], [], 0
 
@@ -90,7 +94,9 @@ class Staging:
         """End the input and return the rows: of each id the one newest by `changed_at`, then the last received."""
         self._convert()
         if self._sink:
-            self._sink.close()
+            with temporary_files("keeping fetched rows"):
+                self._sink.close()
+                self._file.flush()
         empty = self._staged.empty_table().select(_KEYS)
         return Rows(
             self.schema, self._file if self._sink else None, self._constants, pa.concat_tables([empty, *self._keys])

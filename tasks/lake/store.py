@@ -18,7 +18,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -153,6 +153,15 @@ def _causes(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise _translated(error, doing) from error
+
+
+@contextmanager
+def temporary_files(doing: str) -> Iterator[None]:
+    """Say what is wrong with this machine's disk, where rows wait in temporary files."""
+    try:
+        yield
+    except OSError as error:
+        raise _translated(error, f"{doing}, in the folder for temporary files") from error
 
 
 def _translated(error: Exception, doing: str) -> LakeError:
@@ -369,7 +378,8 @@ class S3Store:
             self.fs.call_s3("delete_object", **self._place(key))
 
 
-_MEMORY = threading.Lock()
+_MEMORY = threading.RLock()
+"""All who open an object in memory get the same file, with one position."""
 
 
 class OtherStore:
@@ -379,11 +389,12 @@ class OtherStore:
         self.fs, self.root = fsspec.core.url_to_fs(url, **options)
         self.root = self.root.rstrip("/")
         self.url = url.rstrip("/")
-        self.conditional = "memory" in self.fs.protocol
+        self._in_memory = "memory" in self.fs.protocol
+        self.conditional = self._in_memory
 
     def read(self, key: str) -> Held | None:
         """Read an object whole into an unnamed file."""
-        with _causes(f"reading {key}"):
+        with _causes(f"reading {key}"), _MEMORY if self._in_memory else nullcontext():
             digest, size = hashlib.sha256(), 0
             try:
                 source = self.fs.open(f"{self.root}/{key}", "rb")
