@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui lint format bench check-deploy clean
+.PHONY: help demo test lint format bench clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -21,7 +21,7 @@ $(READY): pyproject.toml deployments/constraints.txt
 demo: $(READY) ## the main job without an account: two nights of exports from a local stand-in for Kombo into ./lake
 	@$(BIN)/python -m deployments.demo
 
-test: $(READY) ## lint, types, deployments and all tests
+test: $(READY) ## lint, types and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
@@ -40,4 +40,4 @@ bench: $(READY) ## measure the export against its floor and its peers (needs the
 	@$(BIN)/python -m deployments.demo.bench
 
 clean: ## remove what the targets made: the environment, the demo's lake, caches
-	@rm -rf $(VENV) lake .bench .ui .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	@rm -rf $(VENV) lake .bench .mypy_cache .ruff_cache .pytest_cache *.egg-info

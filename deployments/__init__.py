@@ -1,0 +1,1 @@
+"""What must exist before `prefect deploy`, and what runs beside the flows on one machine."""

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_SERVER_LEVEL": "WARNING"}
@@ -77,14 +77,10 @@ def stop(process: subprocess.Popen[bytes], within: float = 15) -> None:
     """Ask a process to end, then make it and its children."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):  # it and whatever it started are killed next
             process.wait(within)
-        except subprocess.TimeoutExpired:
-            pass  # it and whatever it started are killed next
-    try:
+    with suppress(ProcessLookupError):  # nothing was left
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nothing was left
     process.wait()
 
 

@@ -105,7 +105,7 @@ def main() -> None:
         _night(kombo.integrations)
     print(f"{QUESTION}\n\n{ANSWER}\n", flush=True)
     exec(ANSWER, {})  # noqa: S102 - the two lines that were just shown
-    print(f"\nThe lake is in {LAKE}/. Open the Prefect UI on the same demo with: make ui")
+    print(f"\nThe lake is in {LAKE}/.")
 
 
 if __name__ == "__main__":

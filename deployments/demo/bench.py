@@ -1,7 +1,7 @@
 """`make bench`: the export against its floor and its peers, on one machine, in one run.
 
-Every measured job is a process of its own, so that time, CPU and peak memory are the operating system's figures. A job
-prints its own work, from first request to last commit, apart from what starting Python, libraries and engine takes. Jobs
+Every measured job is a process of its own, so that time, CPU and peak memory are the system's figures. A job
+prints its own work, from first request to last commit, apart from what starting Python and the engine takes. Jobs
 that are compared take turns, and the median of the runs is shown. The peers are installed into `.bench`, apart from us.
 
 `BENCH_RUNS` is how often each job runs (5), `BENCH_ONLY` a comma-separated choice of sections.
@@ -65,12 +65,12 @@ def turns(*jobs: Callable[[], Run], runs: int = RUNS) -> list[list[Run]]:
 
 def middle(runs: list[Run], what: str = "work") -> float:
     """The median of a figure."""
-    return statistics.median(getattr(run, what) for run in runs)
+    return float(statistics.median(getattr(run, what) for run in runs))
 
 
 def ratio(ours: list[Run], theirs: list[Run], what: str = "work") -> float:
     """The median of the ratios, run by run, which holds when the machine's speed drifts."""
-    return statistics.median(getattr(a, what) / getattr(b, what) for a, b in zip(ours, theirs, strict=True))
+    return float(statistics.median(getattr(a, what) / getattr(b, what) for a, b in zip(ours, theirs, strict=True)))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def merge(lake: str, integration: str) -> dict[str, Any]:
 
 
 def dlt(base_url: str, integration: str, folder: str) -> dict[str, Any]:
-    """Dlt's REST source to Parquet files, in the configuration that was fastest."""
+    """The REST source of dlt, source to Parquet files, in the configuration that was fastest."""
     import shutil
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -144,8 +145,5 @@ def sdk(base_url: str, integration: str, folder: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(
-            {"floor": floor, "export": export, "merge": merge, "dlt": dlt, "sdk": sdk}[sys.argv[1]](*sys.argv[2:])
-        )
-    )
+    jobs: dict[str, Callable[..., dict[str, Any]]] = {job.__name__: job for job in (floor, export, merge, dlt, sdk)}
+    print(json.dumps(jobs[sys.argv[1]](*sys.argv[2:])))
