@@ -68,10 +68,7 @@ class CollectionReport:
         return {k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in asdict(self).items()}
 
 
-_HEAD = (
-    *("integration", "collection", "mode", "rows", "received", "new", "changed", "deleted", "tombstones"),
-    *("seconds", "rows/s", "MB"),
-)
+_HEAD = ("collection", "mode", "rows", "new", "changed", "deleted", "tombstones", "received", "seconds", "rows/s", "MB")
 
 
 class WrongClock(Exception):
@@ -112,26 +109,26 @@ def sentence(reports: Sequence[CollectionReport]) -> str:
 
 
 def markdown(reports: Sequence[CollectionReport], warnings: Sequence[str]) -> str:
-    """Return the run's report as an operator reads it: failures first, then a table, then warnings.
+    """Return the run's report as an operator reads it: failures first, a table for each integration, warnings.
 
     Args:
         reports: All of the run.
         warnings: Those that concern the run as a whole.
     """
-    lines = [f"**{sentence(reports)}.**", ""]
+    lines = []
     for title, status in (("Failed", "failed"), ("Skipped", "skipped")):
         if chosen := [r for r in reports if r.status == status]:
             lines += [f"### {title}", "", *(f"- `{r.collection}` of `{r.integration}`: {r.reason}" for r in chosen), ""]
-    lines += [
-        f"| {' | '.join(_HEAD)} |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-        *(_line(r) for r in reports if r.status in ("exported", "committed")),
-    ]
+    for integration in dict.fromkeys(r.integration for r in reports):
+        done = [r for r in reports if r.integration == integration and r.status in ("exported", "committed")]
+        if done:
+            lines += [f"### `{integration}`", "", f"| {' | '.join(_HEAD)} |", f"|---|---|{'--:|' * (len(_HEAD) - 2)}"]
+            lines += [*map(_line, done), ""]
     noted = [*warnings, *(f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in r.warnings)]
     noted += [*_odd("unknown keys", [(r.collection, r.unknown_keys) for r in reports])]
     noted += [*_odd("values of another type", [(r.collection, r.misfits) for r in reports])]
     if noted:
-        lines += ["", "### Look at", "", *(f"- {text}" for text in noted)]
+        lines += ["### Look at", "", *(f"- {text}" for text in noted)]
     return "\n".join(lines)
 
 
@@ -139,8 +136,8 @@ def _line(r: CollectionReport) -> str:
     rate = f"{r.received / r.seconds:,.0f}" if r.seconds and r.received else ""
     mode = r.mode if r.status == "exported" else "done before"
     return (
-        f"| `{r.integration}` | {r.collection} | {mode} | {r.rows:,} | {r.received:,} | {r.inserted:,} | {r.updated:,} "
-        f"| {r.deleted:,} | {r.tombstoned:,} | {r.seconds:.1f} | {rate} | {r.bytes / 1e6:.1f} |"
+        f"| {r.collection} | {mode} | {r.rows:,} | {r.inserted:,} | {r.updated:,} | {r.deleted:,} | {r.tombstoned:,} "
+        f"| {r.received:,} | {r.seconds:.1f} | {rate} | {r.bytes / 1e6:.1f} |"
     )
 
 
