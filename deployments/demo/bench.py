@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from deployments.demo.bench_batches import measure
 from deployments.demo.server import DemoProcess
 from deployments.processes import prefect_server
 
@@ -184,6 +185,11 @@ class Bench:
             holds=large.peak <= 1.2 * small,
         )
 
+    def batches(self, _: DemoProcess) -> None:
+        """A thousand rejections at 100 ms each, five at a time."""
+        found = statistics.median(measure().ratio for _ in range(min(RUNS, 3)))
+        self.row("1,000 rejections against the arithmetic minimum", f"{found:.2f} x", "<= 1.15 x", holds=found <= 1.15)
+
     def table(self) -> str:
         """The results as Markdown."""
         names = ("prefect", "httpx", "msgspec", "pyarrow", "pandas", "s3fs", "duckdb")
@@ -206,7 +212,7 @@ def main() -> None:
         bench = Bench(Path(scratch))
         with kombo("bench") as server:
             os.environ["KOMBO_API_KEY"] = server.api_key
-            for name in ("speed", "night", "memory", "peers"):
+            for name in ("speed", "night", "memory", "peers", "batches"):
                 if not ONLY or name in ONLY:
                     print(f"{name}:", flush=True)
                     getattr(bench, name)(server)
