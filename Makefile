@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench check-deploy clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -21,10 +21,11 @@ $(READY): pyproject.toml deployments/constraints.txt
 demo: $(READY) ## the main job without an account: two nights of exports from a local stand-in for Kombo into ./lake
 	@$(BIN)/python -m deployments.demo
 
-test: $(READY) ## lint, types and all tests
+test: $(READY) ## lint, types, deployments and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/python -m deployments.check
 	@$(BIN)/python -m pytest -q
 
 lint: $(READY) ## ruff and mypy
@@ -35,6 +36,9 @@ lint: $(READY) ## ruff and mypy
 format: $(READY) ## let ruff format and fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+check-deploy: $(READY) ## read prefect.yaml strictly, load every flow, try every schedule's parameters
+	@$(BIN)/python -m deployments.check
 
 bench: $(READY) ## measure the export against its floor and its peers (needs the package registry; about ten minutes)
 	@$(BIN)/python -m deployments.demo.bench
