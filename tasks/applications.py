@@ -93,7 +93,7 @@ def get_applications(
 @reads
 def get_application_attachments(
     *, integration: str, application_id: str, credentials: KomboCredentials | None = None
-) -> list[dict[str, Any]]:
+) -> calls.Listed:
     """List an application's files, straight from the ATS.
 
     The rows have links (`data_url`) and not the files; a link works for a short time, so use it at once
@@ -106,7 +106,8 @@ def get_application_attachments(
         credentials: None for the default block or the environment.
 
     Returns:
-        Rows with `id`, `type`, `remote_id`, `file_name`, `content_type`, `data_url` and two dates.
+        A list of rows with `id`, `type`, `remote_id`, `file_name`, `content_type`, `data_url` and two dates; its
+        attribute `warnings` has Kombo's warnings, which may hold personal data.
 
     Raises:
         KomboError: The ATS could not be asked.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
 from tasks.credentials import KomboCredentials, resolve_credentials
 from tasks.kombo.answers import Answer
 from tasks.kombo.errors import BadAnswer
 from tasks.kombo.retries import Repeat
-
-logger = logging.getLogger(__name__)
+from tasks.logs import run_log
 
 
 class Created(TypedDict):
@@ -24,6 +22,19 @@ class Created(TypedDict):
 
     data: dict[str, Any]
     warnings: list[str]
+
+
+class Listed(list[dict[str, Any]]):
+    """A list that is not paged, of plain dicts, and what Kombo had to say about it.
+
+    Args:
+        rows: As the API sends them.
+        warnings: What went only partly right, in Kombo's words; may hold personal data.
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), warnings: Iterable[str] = ()) -> None:
+        super().__init__(rows)
+        self.warnings = list(warnings)
 
 
 def read(
@@ -50,22 +61,15 @@ def read(
         KomboError: It failed for good.
         ValueError: An id is malformed; nothing was sent.
     """
-    answer = _call(operation, "GET", path, integration, "read", path_ids, (), None, credentials)
-    if not isinstance(answer.data, dict):
-        raise BadAnswer(
-            status=answer.status,
-            detail="The answer's data is not an object.",
-            request=f"GET {path}",
-            integration=integration,
-        )
-    return answer.data
+    return _read(operation, path, integration, path_ids, credentials)[0]
 
 
 def listed(
     operation: str, path: str, *, integration: str, path_ids: Mapping[str, str], credentials: KomboCredentials | None
-) -> list[dict[str, Any]]:
+) -> Listed:
     """Ask for a list that is not paged; as `read`, and returns the results."""
-    results = read(operation, path, integration=integration, path_ids=path_ids, credentials=credentials).get("results")
+    data, warnings = _read(operation, path, integration, path_ids, credentials)
+    results = data.get("results")
     if not isinstance(results, list) or not all(isinstance(row, dict) for row in results):
         raise BadAnswer(
             status=200,
@@ -73,7 +77,7 @@ def listed(
             request=f"GET {path}",
             integration=integration,
         )
-    return results
+    return Listed(results, warnings)
 
 
 def write(
@@ -122,6 +126,24 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _read(
+    operation: str,
+    path: str,
+    integration: str,
+    path_ids: Mapping[str, str] | None,
+    credentials: KomboCredentials | None,
+) -> tuple[dict[str, Any], Iterable[str]]:
+    answer = _call(operation, "GET", path, integration, "read", path_ids, (), None, credentials)
+    if not isinstance(answer.data, dict):
+        raise BadAnswer(
+            status=answer.status,
+            detail="The answer's data is not an object.",
+            request=f"GET {path}",
+            integration=integration,
+        )
+    return answer.data, answer.warnings
+
+
 def _call(
     operation: str,
     method: str,
@@ -146,5 +168,7 @@ def _call(
         )
     if answer.warnings:
         whom = "".join(f", {name} {value}" for name, value in (path_ids or {}).items())
-        logger.warning("%s on %s%s: %d warnings from Kombo", operation, integration, whom, len(answer.warnings))
+        run_log(__name__).warning(
+            "%s on %s%s: warnings from Kombo: %d", operation, integration, whom, len(answer.warnings)
+        )
     return answer

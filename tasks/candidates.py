@@ -83,7 +83,7 @@ def get_candidates(
 @reads
 def get_candidate_attachments(
     *, integration: str, candidate_id: str, credentials: KomboCredentials | None = None
-) -> list[dict[str, Any]]:
+) -> calls.Listed:
     """List a candidate's files, straight from the ATS, those of their applications included.
 
     The rows have links (`data_url`) and not the files; a link works for a short time, so use it at once
@@ -95,8 +95,8 @@ def get_candidate_attachments(
         credentials: None for the default block or the environment.
 
     Returns:
-        Rows with `id`, `application_id`, `candidate_id`, `type`, `remote_id`, `file_name`, `content_type`, `data_url`
-        and two dates.
+        A list of rows with `id`, `application_id`, `candidate_id`, `type`, `remote_id`, `file_name`, `content_type`,
+        `data_url` and two dates; its attribute `warnings` has Kombo's warnings, which may hold personal data.
 
     Raises:
         KomboError: The ATS could not be asked.

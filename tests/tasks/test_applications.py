@@ -57,7 +57,7 @@ def test_warnings_are_returned_and_counted_in_the_log_but_not_quoted_there(
     contract: Kombo, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert reject(contract) == [WARNING]
-    assert f"reject_application on {INTEGRATION}, application_id {ID}: 1 warnings" in caplog.text
+    assert f"reject_application on {INTEGRATION}, application_id {ID}: warnings from Kombo: 1" in caplog.text
     assert "Ada" not in caplog.text
 
 

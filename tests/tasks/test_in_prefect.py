@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -30,6 +31,28 @@ def test_a_task_is_called_and_submitted_in_a_flow(contract: Kombo) -> None:
     once, twice = read_twice()
     assert once == twice
     assert len(contract.asked) == 2
+
+
+def test_warnings_are_counted_in_the_log_that_belongs_to_the_run(contract: Kombo) -> None:
+    heard: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    @flow
+    def reject_one() -> None:
+        reject_application(
+            integration=INTEGRATION, application_id=ID, rejection_reason_id=OTHER_ID, credentials=contract.credentials
+        )
+
+    ear = Ear(logging.WARNING)
+    logging.getLogger("prefect.task_runs").addHandler(ear)
+    try:
+        reject_one()
+    finally:
+        logging.getLogger("prefect.task_runs").removeHandler(ear)
+    assert heard == [f"reject_application on {INTEGRATION}, application_id {ID}: warnings from Kombo: 1"]
 
 
 def test_equal_writes_in_a_flow_are_all_sent(contract: Kombo) -> None:
