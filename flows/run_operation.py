@@ -57,16 +57,18 @@ def run_operation(
     if "limit" in chosen.parameters and checked.get("limit") is None:
         checked["limit"] = row_limit
     key = "kombo-run-operation"
+    access = resolve_credentials(credentials)
     try:
-        answer = chosen.task(**checked, credentials=resolve_credentials(credentials))
+        answer = chosen.task(**checked, credentials=access)
     except Exception as error:
         if chosen.writes:
-            tables.publish(tables.failed(chosen, integration, checked, error), key, f"{operation} failed.")
+            row = tables.failed(chosen, integration, checked, error)
+            tables.publish(row, key, tables.sentence(row))
         raise
     if chosen.writes:
         done = tables.done(chosen, integration, checked, answer)
-        tables.publish(done, key, f"{operation} was carried out.")
+        tables.publish(done, key, tables.sentence(done))
         return done
     shown = tables.rows(chosen, answer, row_limit)
-    create_table_artifact(shown, key=key, description=f"{operation} of {integration}: the first {len(shown)} rows.")
+    create_table_artifact(shown, key=key, description=tables.caption(chosen, integration, checked, answer, shown))
     return {"operation": operation, "integration": integration, "rows": len(shown)}

@@ -140,7 +140,8 @@ class Operation:
 def _readable(hint: Any) -> str:
     """Write a type as a caller would."""
     text = repr(hint) if typing.get_origin(hint) or not isinstance(hint, type) else hint.__name__
-    return re.sub(r"(typing|collections\.abc|datetime|tasks\.bodies)\.", "", text)
+    text = re.sub(r"(typing|collections\.abc|datetime|tasks\.bodies)\.", "", text)
+    return re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
 
 
 def _operation(

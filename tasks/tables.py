@@ -6,7 +6,6 @@ link, no file name. A column that is not named stays out, whatever the API adds.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,7 +14,9 @@ from typing import Annotated, Any
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from tasks.kombo.errors import OutcomeUnknown
+from tasks.kombo.errors import KomboError, OutcomeUnknown
+from tasks.lake.errors import LakeError
+from tasks.logs import run_log
 from tasks.operations import Operation
 
 _DATES = ("remote_created_at", "remote_updated_at", "changed_at", "remote_deleted_at")
@@ -52,8 +53,6 @@ _KOMBO_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{24}")
 
 RowLimit = Annotated[int, Field(ge=1, le=500)]
 """Rows of a table: more than 500 are a burden on Prefect's API."""
-
-logger = logging.getLogger(__name__)
 
 
 def rows(operation: Operation, answer: Any, limit: int) -> list[dict[str, Any]]:
@@ -99,16 +98,53 @@ def done(operation: Operation, integration: str, arguments: Mapping[str, Any], a
 def failed(
     operation: Operation, integration: str, arguments: Mapping[str, Any], error: BaseException
 ) -> dict[str, Any]:
-    """Make the row of a write that did not succeed: `unknown` if it may have happened all the same, else `not done`."""
-    unknown = isinstance(error, OutcomeUnknown)
+    """Make the row of a write that did not succeed: `unknown` if it may have happened all the same, else `not done`.
+
+    Only what the operations themselves raise says that nothing happened. Anything else may have gone wrong around a
+    request that was carried out, in Prefect for instance.
+    """
+    refused = isinstance(error, KomboError | LakeError) and not isinstance(error, OutcomeUnknown)
+    not_sent = type(error) in (ValueError, TypeError)
+    told = str(error) if isinstance(error, KomboError) else ""  # these alone are known to be free of people's data
     return {
         "operation": operation.name,
         "integration": integration,
         **_ids(arguments),
-        "outcome": "unknown" if unknown else "not done",
-        "error": type(error).__name__,
+        "outcome": "not done" if refused or not_sent else "unknown",
+        "error": f"{type(error).__name__}: {told}" if told else type(error).__name__,
         **({"sent_at": f"{error.sent_at:%Y-%m-%dT%H:%M:%SZ}"} if isinstance(error, OutcomeUnknown) else {}),
     }
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """Say what became of a write, above its table; `row` is what `done` or `failed` made."""
+    if row["outcome"] == "done":
+        return f"{row['operation']} was carried out."
+    if row["outcome"] == "not done":
+        return f"{row['operation']} was not carried out."
+    return f"{row['operation']} may have been carried out or not: look in the ATS before doing it again."
+
+
+def caption(
+    operation: Operation, integration: str, arguments: Mapping[str, Any], answer: Any, shown: list[dict[str, Any]]
+) -> str:
+    """Say above a reading operation's table whether it shows everything, and whether Kombo warned.
+
+    Args:
+        operation: The operation.
+        integration: Integration id.
+        arguments: What it was called with.
+        answer: What its task returned.
+        shown: The table.
+
+    Returns:
+        A sentence or two, without anything about people.
+    """
+    text = f"{operation.name} of {integration}: {len(shown)} rows."
+    if isinstance(answer, list) and (len(shown) < len(answer) or len(answer) == arguments.get("limit")):
+        text = f"{operation.name} of {integration}: the first {len(shown)} rows; there may be more."
+    warnings = len(getattr(answer, "warnings", ()))
+    return f"{text} Warnings from Kombo: {warnings}." if warnings else text
 
 
 def publish(row: Mapping[str, Any], key: str, description: str) -> None:
@@ -122,11 +158,12 @@ def publish(row: Mapping[str, Any], key: str, description: str) -> None:
         key: Of the artifact.
         description: Above the table.
     """
-    logger.info("%s", dict(row))
+    log = run_log(__name__)
+    log.info("%s", dict(row))
     try:
         create_table_artifact([dict(row)], key=key, description=description)
     except Exception as error:
-        logger.warning("The artifact could not be stored (%s); the outcome is in the line above", type(error).__name__)
+        log.warning("The artifact could not be stored (%s); the outcome is in the line above", type(error).__name__)
 
 
 def _ids(arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -51,6 +51,7 @@ def test_a_read_shows_a_table_without_people(contract: Kombo) -> None:
 def test_a_read_fetches_no_more_than_it_shows(contract: Kombo) -> None:
     assert run_operation("get_tags", INTEGRATION, row_limit=1)["rows"] == 1
     assert len(contract.asked) == 1
+    assert "there may be more" in artifact()[1]
 
 
 def test_a_write_without_confirmation_is_not_sent(contract: Kombo) -> None:
@@ -74,7 +75,8 @@ def test_a_write_of_unknown_outcome_is_sent_once_and_shown_as_unknown(contract: 
     with pytest.raises(OutcomeUnknown):
         run_operation("reject_application", INTEGRATION, REJECT, confirm=True)
     assert len(contract.asked) == 1
-    rows, _ = artifact()
+    rows, text = artifact()
+    assert "look in the ATS before doing it again" in text
     assert rows[0]["outcome"] == "unknown"
     assert rows[0]["application_id"] == ID
 

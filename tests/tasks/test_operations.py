@@ -44,8 +44,9 @@ def test_a_missing_argument_is_named() -> None:
 
 
 def test_all_flaws_are_named_at_once() -> None:
-    text = refused("get_applications", outcomes=["REJECTED"], limit="many", stage="x")
+    text = refused("get_applications", outcome="REJECTED", outcomes=["REJECTED"], limit="many", stage="x")
     assert "stage is not an argument" in text
+    assert "outcome: expected Literal['PENDING', 'HIRED', 'DECLINED'] | None" in text
     assert "outcomes: expected list[Literal['PENDING', 'HIRED', 'DECLINED']] | None" in text
     assert "limit: expected int | None" in text
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tasks import tables
-from tasks.kombo.errors import InvalidRequest, OutcomeUnknown, Unavailable
+from tasks.calls import Listed
+from tasks.kombo.errors import InvalidRequest, NotOffered, OutcomeUnknown, Unavailable
+from tasks.lake.errors import LakeRefused
 from tasks.lake.schemas import SCHEMAS, is_json, is_personal
 from tasks.operations import OPERATIONS, OperationName
 from tests.contract.cases import ID, OTHER_ID
@@ -100,6 +102,46 @@ def test_an_unknown_outcome_is_told_from_one_that_did_not_happen() -> None:
     assert tables.failed(operation, INTEGRATION, {}, unknown)["outcome"] == "unknown"
     assert tables.failed(operation, INTEGRATION, {}, unknown)["sent_at"] == "2026-03-29T00:00:00Z"
     assert tables.failed(operation, INTEGRATION, {}, InvalidRequest())["outcome"] == "not done"
+
+
+def test_only_a_refusal_says_that_a_write_was_not_done() -> None:
+    operation = OPERATIONS["reject_application"]
+    for refusal in (ValueError("x"), TypeError("x"), NotOffered(), LakeRefused("x")):
+        assert tables.failed(operation, INTEGRATION, {}, refusal)["outcome"] == "not done"
+    for foreign in (ConnectionError("Ada"), RuntimeError("Ada"), UnicodeError("Ada")):  # Prefect's own, perhaps
+        assert tables.failed(operation, INTEGRATION, {}, foreign)["outcome"] == "unknown"
+        assert tables.failed(operation, INTEGRATION, {}, foreign)["error"] == type(foreign).__name__
+
+
+def test_an_error_of_kombos_is_shown_with_its_log_and_without_its_message() -> None:
+    error = InvalidRequest("REMOTE.INPUT_INVALID", "T", "about Ada", "https://app.kombo.dev/l", 400)
+    shown = tables.failed(OPERATIONS["reject_application"], INTEGRATION, {}, error)["error"]
+    assert shown.startswith("InvalidRequest: ")
+    assert "https://app.kombo.dev/l" in shown
+    assert "Ada" not in shown
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [("done", "was carried out"), ("not done", "was not carried out"), ("unknown", "look in the ATS before")],
+)
+def test_a_sentence_says_what_became_of_a_write(outcome: str, says: str) -> None:
+    assert says in tables.sentence({"operation": "reject_application", "outcome": outcome})
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "shown", "says"),
+    [(2, 3, 2, ": 2 rows."), (3, 3, 3, "the first 3 rows; there may be more"), (5, 9, 3, "the first 3 rows; there")],
+)
+def test_a_caption_says_whether_there_may_be_more(count: int, limit: int, shown: int, says: str) -> None:
+    answer, rows = [{"id": ID}] * count, [{"id": ID}] * shown
+    assert says in tables.caption(OPERATIONS["get_tags"], INTEGRATION, {"limit": limit}, answer, rows)
+
+
+def test_a_caption_counts_warnings() -> None:
+    listed = Listed([{"id": ID}], ["about Ada"])
+    text = tables.caption(OPERATIONS["get_application_attachments"], INTEGRATION, {}, listed, [{"id": ID}])
+    assert text.endswith("1 rows. Warnings from Kombo: 1.")
 
 
 def test_a_done_write_does_not_fail_because_its_artifact_does(
