@@ -114,7 +114,7 @@ class Kombo:
     @property
     def credentials(self) -> KomboCredentials:
         """Credentials for this server, whose client does not wait."""
-        return _Impatient(api_key=KEY, base_url=self.url)  # type: ignore[arg-type]
+        return impatient(KEY, self.url)
 
     @property
     def sent(self) -> list[Asked]:
@@ -129,6 +129,11 @@ class _Impatient(KomboCredentials):
 
     def get_client(self) -> Client:
         return Client(self.api_key.get_secret_value(), self.base_url, clock=FakeClock(), limiter=Limiter())
+
+
+def impatient(api_key: str, base_url: str) -> KomboCredentials:
+    """Credentials whose client is a real one that does not wait."""
+    return _Impatient(api_key=api_key, base_url=base_url)  # type: ignore[arg-type]
 
 
 @contextmanager
