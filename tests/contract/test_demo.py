@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.demo.errors import STATUSES
+from tasks.kombo import client
 from tasks.kombo.collections import NAMES as COLLECTIONS
 from tasks.kombo.errors import (
     CODES,
@@ -301,6 +302,18 @@ def test_a_write_whose_answer_is_lost_is_unknown_and_not_sent_again(ats: Ats, na
     assert (error.operation, error.integration, error.ids) == (name, ats.integration, ids)
     assert all(value in str(error) for value in (name, ats.integration, *ids.values()))
     assert f"{error.sent_at:%Y-%m-%dT%H:%M:%SZ}" in str(error)
+
+
+def test_a_write_that_is_never_answered_is_unknown_and_not_sent_again(
+    ats: Ats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "WRITE_TIMEOUT", 0.2)
+    arguments = arguments_of("reject_application", ats)
+    ats.kombo.fault("hang", method="POST", after=True)
+    with pytest.raises(OutcomeUnknown):
+        ats.call("reject_application", **arguments)
+    ats.kombo.release()
+    assert len(ats.kombo.writes) == ats.asked("POST") == 1
 
 
 @pytest.mark.parametrize("name", ["move_application_to_stage", "update_interview", "remove_candidate_tag"])

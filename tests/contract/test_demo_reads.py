@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ def test_a_read_by_ids_returns_these(still: Ats, collection: Collection) -> None
 def test_a_read_of_what_changed_returns_that(ats: Ats, collection: Collection) -> None:
     name: Any = f"get_{collection}"
     before = {record["id"]: record for record in ats.held(collection, deleted=True)}
-    since = datetime.fromtimestamp(ats.kombo.now() - 1, UTC)
+    since = datetime.fromtimestamp(ats.kombo.now() - 1, timezone(timedelta(hours=8)))
     changed = ats.kombo.evolve(ats.integration, 0.01, kinds=["insert", "update", "delete"], collections=[collection])
     found = ats.call(name, updated_after=since, include_deleted=True)
     moved = [record for record in ats.held(collection, deleted=True) if before.get(record["id"]) != record]
@@ -196,6 +196,7 @@ def test_a_limit_stops_early_and_fetches_no_page_more(many: Ats) -> None:
         many.kombo.clear_log()
         assert many.call("get_applications", limit=limit) == records[:limit]
         assert len(many.kombo.requests) == requests
+        assert f"page_size={min(limit, 250)}" in many.kombo.requests[0]["query"]
     many.kombo.clear_log()
     walk = each_record(
         "applications",
