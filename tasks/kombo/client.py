@@ -17,7 +17,7 @@ may have run: so every unsafe write gets a connection of its own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -38,10 +38,27 @@ US = "https://api.us.kombo.dev/v1"
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 WRITE_TIMEOUT = 300.0  # a write may queue at Kombo for minutes and still complete
+PIECE = 2**18  # bytes
 
 _SENT = "http11.send_request_body.complete"  # httpcore's name for it
 
 T = TypeVar("T")
+
+
+class Pieces:
+    """A large body in pieces, as often as it is sent.
+
+    Of what it is given, httpcore copies the rest after every send: of a large body in one piece, all of it, many times.
+
+    Args:
+        body: The body.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self._body[start : start + PIECE] for start in range(0, len(self._body), PIECE))
 
 
 class Client:
@@ -205,14 +222,17 @@ class Client:
         timeout: float,
     ) -> httpx.Request:
         headers = {**self._headers, "X-Integration-Id": ids.integration_id(integration)}
+        content: bytes | Pieces | None = body
         if body is not None:
             headers["Content-Type"] = "application/json"
+            headers["Content-Length"] = str(len(body))
+            content = body if len(body) <= PIECE else Pieces(body)
         query = ids.query(params)
         return httpx.Request(
             method,
             f"{self.base_url}{path}?{query}" if query else f"{self.base_url}{path}",
             headers=headers,
-            content=body,
+            content=content,
             extensions={"timeout": {"connect": CONNECT_TIMEOUT, "read": timeout, "write": timeout, "pool": timeout}},
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from deployments.demo.server import DemoKombo
+from deployments.demo.server import Surface
 from tasks.operations import OPERATIONS, OperationName
 from tests.contract.server import impatient
 
@@ -30,7 +30,7 @@ class Ats:
         kombo: The server.
     """
 
-    def __init__(self, kombo: DemoKombo) -> None:
+    def __init__(self, kombo: Surface) -> None:
         self.kombo = kombo
         self.integration = kombo.integrations[0]  # a Greenhouse
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from deployments.demo.server import DemoProcess
 from tasks.attachments import download_attachment
 from tasks.kombo.errors import BadAnswer, RequestRefused
 from tests.contract.ats import FILE, PDF, Ats, Record, arguments_of
@@ -93,3 +96,25 @@ def test_a_file_that_the_ats_does_not_take_is_not_sent(ats: Ats, attachment: Rec
         ats.call("add_application_attachment", **arguments)
     assert ats.asked("POST") == 0
     assert ats.asked("GET") == 1
+
+
+def test_a_large_file_is_in_memory_once_from_the_disk_to_the_wire(tmp_path: Path) -> None:
+    size = 9_000_000
+    (tmp_path / "cv").write_bytes(PDF + b"x" * (size - len(PDF)))
+    rule = {"is_supported": True, "max_file_size_bytes": size, "accepted_mime_types": None}
+    with DemoProcess() as kombo:  # not in this process, whose memory is measured
+        ats = Ats(kombo)
+        kombo.settings(ats.integration, attachment_limits={"add_application_attachment": {"types": {"CV": rule}}})
+        arguments = arguments_of("add_application_attachment", ats)
+        ats.call("add_application_attachment", **arguments)
+        arguments["attachment"] = {"name": "Ada.pdf", "type": "CV", "path": str(tmp_path / "cv")}
+        kombo.fault("error", method="POST", code="PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", status=429)  # sent twice
+        tracemalloc.start()
+        try:
+            ats.call("add_application_attachment", **arguments)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        found = ats.call("get_application_attachments", application_id=arguments["application_id"])[-1]
+        assert len(httpx.get(found["data_url"], trust_env=False).content) == size
+    assert peak < 1.5 * size * 4 / 3
