@@ -248,9 +248,11 @@ def may_have_run(error: KomboError) -> bool:
     """Whether a request that ended so may have had its effect all the same.
 
     A coded refusal and every 4xx say that it had none. A 5xx says nothing, even with the codes for "the ATS did not
-    answer" and "Kombo stopped waiting": the ATS may have got it.
+    answer" and "Kombo stopped waiting": the ATS may have got it. So does the code for an answer of the ATS that Kombo
+    does not know, which may be an error after the fact.
     """
-    return isinstance(error, BadAnswer) or (isinstance(error, Unavailable) and error.sent)
+    lost = isinstance(error, BadAnswer) or (isinstance(error, Unavailable) and error.sent)
+    return lost or error.code == "REMOTE.UNKNOWN_HTTP_ERROR"
 
 
 def http_date(text: str | None) -> datetime | None:

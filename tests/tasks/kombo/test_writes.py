@@ -75,6 +75,9 @@ UNKNOWN = [
     answer(200, b"[" * 100_000),
 ]
 
+# May have run, and is not worth another try: an answer of the ATS that Kombo does not know.
+UNKNOWN_TO_KOMBO = answer(500, error("REMOTE.UNKNOWN_HTTP_ERROR"))
+
 # Certainly did not run.
 NOT_RUN = [
     httpx.ConnectError("refused"),
@@ -92,7 +95,6 @@ REFUSED: list[tuple[httpx.Response, type[KomboError]]] = [
     (answer(400, error("PLATFORM.INPUT_INVALID")), InvalidRequest),
     (answer(400, error("REMOTE.INPUT_INVALID")), InvalidRequest),
     (answer(400, error("ATS.JOB_CLOSED")), RequestRefused),
-    (answer(500, error("REMOTE.UNKNOWN_HTTP_ERROR")), RequestRefused),
     (answer(400, error("INTEGRATION.ACTION_DISABLED")), NotOffered),
     (answer(409), RequestRefused),
     (answer(413, b"<html>Too large</html>"), InvalidRequest),
@@ -158,6 +160,14 @@ def test_an_unsafe_write_that_may_have_run_is_not_sent_twice(step: object) -> No
     kombo = Kombo([step, DONE])
     with pytest.raises(OutcomeUnknown):
         write(client_of(kombo), "unsafe")
+    assert len(kombo.requests) == 1
+
+
+@pytest.mark.parametrize("repeat", ["safe", "unsafe"])
+def test_an_error_of_the_ats_that_kombo_does_not_know_leaves_the_outcome_unknown(repeat: Repeat) -> None:
+    kombo = Kombo([UNKNOWN_TO_KOMBO, DONE])
+    with pytest.raises(OutcomeUnknown):
+        write(client_of(kombo), repeat)
     assert len(kombo.requests) == 1
 
 
