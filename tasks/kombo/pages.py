@@ -154,11 +154,11 @@ class _Walk:
 def _ahead(walk: _Walk, prefetch: int) -> Generator[Page, None, None]:
     """Run a walk in a thread that is at most `prefetch` pages ahead of the consumer.
 
-    A page is handed over once the next request is on its way: the consumer's work would otherwise keep Python's lock
-    from the thread that has yet to send it, by some milliseconds a page.
+    Where there is room, a page is handed over once the next request is on its way: the consumer's work would otherwise
+    keep Python's lock from the thread that has yet to send it, by some milliseconds a page.
     """
     done: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
-    room = threading.Semaphore(prefetch)
+    room = threading.Semaphore(prefetch - 1)  # taking a page makes room for one more
     held: list[Page] = []
 
     def hand_over() -> None:
