@@ -40,7 +40,7 @@ format: $(READY) ## let ruff format and fix
 check-deploy: $(READY) ## read prefect.yaml strictly, load every flow, try every schedule's parameters
 	@$(BIN)/python -m deployments.check
 
-bench: $(READY) ## measure the export against its floor and its peers (needs the package registry; about ten minutes)
+bench: $(READY) ## measure the export against its floor and its peers (needs the package registry; up to an hour, BENCH_RUNS=1 for a look)
 	@$(BIN)/python -m deployments.demo.bench
 
 clean: ## remove what the targets made: the environment, the demo's lake, caches

@@ -33,7 +33,7 @@ VARIABLES: Mapping[str, Any] = {
     "kombo_stale_reason": "Not enough experience",
     "kombo_flows_repository": "https://git.example.com/kombo-flows.git",
 }
-"""The variables that bootstrap sets, each with a value to check parameters with where there is no server."""
+"""The variables that `prefect.yaml` takes, each with a value to check parameters with where there is no server."""
 
 ON_THE_WORKER = frozenset({"KOMBO_FLOWS_HOME"})
 """Environment variables that a run's own environment has to have, and not whoever deploys."""
@@ -205,7 +205,7 @@ def server_problems(client: SyncPrefectClient, path: Path = manifest.FILE) -> li
         try:
             template = client.read_work_pool(pool.name).base_job_template
         except ObjectNotFound:
-            return [f"there is no work pool {pool.name}: run python -m deployments.bootstrap"]
+            return [f"there is no work pool {pool.name}: run prefect work-pool create {pool.name} --type process"]
         known = template.get("variables", {}).get("properties", {})
         lines += [
             f"{deployment.full_name}: the pool {pool.name} has no job variable {name}"

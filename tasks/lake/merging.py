@@ -87,7 +87,6 @@ class Plan:
         self.updated = np.zeros(len(rows.keep), bool)
         self.keep_old = self.gone = np.zeros(0, bool)
         self._received, self._live, self._tombstoned = len(rows), 0, 0
-        self._lossy = base is not None
         if old is None:
             return
         keys = old.keys()
