@@ -85,13 +85,16 @@ def stop(process: subprocess.Popen[bytes], within: float = 15) -> None:
 
 
 @contextmanager
-def prefect_server(home: Path | None = None, *, port: int | None = None, ui: bool = False) -> Iterator[str]:
+def prefect_server(
+    home: Path | None = None, *, port: int | None = None, ui: bool = False, env: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run a Prefect server with a database of its own and yield the address of its API.
 
     Args:
         home: Keeps its database and log; None for a folder that is removed afterwards.
         port: None for a free one.
         ui: Serve the UI and run the scheduler too.
+        env: Added to its environment.
     """
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="kombo-flows-prefect-") as temporary:
@@ -109,6 +112,7 @@ def prefect_server(home: Path | None = None, *, port: int | None = None, ui: boo
             str(port),
             *options,
         ]
-        env = {**_QUIET, "PREFECT_HOME": str(folder), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
-        with running(command, folder / "server.log", env=env, ready=f"http://127.0.0.1:{port}/api/health"):
+        own = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
+        given = {**_QUIET, **own, **(env or {})}
+        with running(command, folder / "server.log", env=given, ready=f"http://127.0.0.1:{port}/api/health"):
             yield f"http://127.0.0.1:{port}/api"
