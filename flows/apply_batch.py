@@ -8,18 +8,18 @@ from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import BATCH
 from tasks.batches import carry_out, plan_batch, plan_of
 from tasks.credentials import resolve_credentials, resolve_lake
-from tasks.parameters import IntegrationId, Name, RowKeys
+from tasks.parameters import Block, File, IntegrationId, Lake, RowKeys, Text
 
 
 @flow(name="kombo-apply-batch", flow_run_name="{approval}-of-{integration}", persist_result=False)
 def apply_batch(
     integration: IntegrationId,
-    file: Name,
+    file: File,
     approval: Approval = "dry-run",
-    batch: Name | None = None,
-    lake: Name | None = None,
-    credentials: Name | None = None,
-    release: RowKeys | None = None,
+    batch: Text = None,
+    lake: Lake = None,
+    credentials: Block = None,
+    release: RowKeys = None,
 ) -> dict[str, Any]:
     """Carry out the write operations that a CSV or Parquet file lists, a row each.
 
@@ -37,7 +37,8 @@ def apply_batch(
         file: The file, a path as the worker sees it or a URL such as `s3://bucket/rows.csv`.
         approval: `dry-run` only plans. `ask` waits up to a day for somebody to type the number of requests into
             the run's form ("Resume"). `auto` sends at once.
-        batch: Give another name to send the same content once more on purpose. It is no way to repeat a rejection.
+        batch: Empty, or any name that is new, to send the same content once more on purpose. It is no way to repeat a
+            rejection.
         lake: URL or path, or the name of a Kombo Lake block. Empty for the block `kombo-lake`, else the environment's
             KOMBO_LAKE, else `./lake`. Plans, claims and outcomes are kept there.
         credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's

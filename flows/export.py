@@ -12,7 +12,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.credentials import resolve_credentials, resolve_lake
 from tasks.exports import COLLECTIONS, Mode, check_lake, export_collection, record_run
-from tasks.parameters import Collections, Copies, Days, Integrations, Name, Share
+from tasks.parameters import Block, Collections, Copies, Days, Integrations, Lake, Share
 from tasks.reports import CollectionReport, ExportFailed, failure, markdown, sentence
 
 RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))  # a collection each
@@ -22,13 +22,13 @@ PROGRESS_SECONDS = 5
 @flow(name="kombo-export", task_runner=RUNNER, persist_result=False)
 def export(
     integrations: Integrations,
-    lake: Name | None = None,
-    collections: Collections | None = None,
+    lake: Lake = None,
+    collections: Collections = None,
     mode: Mode = "auto",
     full_every_days: Days = 7,
     keep_snapshots: Copies = 7,
     max_shrink: Share = 0.5,
-    credentials: Name | None = None,
+    credentials: Block = None,
 ) -> list[CollectionReport]:
     """Bring Kombo's collections into the lake as Parquet.
 
@@ -37,15 +37,16 @@ def export(
     committed. The artifact `kombo-export` has a table of what was done.
 
     Args:
-        integrations: Integration ids, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`; one a line.
+        integrations: Whose data: integration ids, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`.
         lake: URL or path, such as `s3://bucket/prefix`, or the name of a Kombo Lake block. Empty for the block
             `kombo-lake`, else the environment's KOMBO_LAKE, else `./lake`.
-        collections: Which of the ten to export. Empty for all.
+        collections: What to export: all ten, unless you take some out. An empty list is refused.
         mode: `incremental` fetches what changed, `full` everything. `auto` is incremental, and full where there is
             nothing yet or the last full export is older than the next parameter says.
         full_every_days: After how many days `auto` is full again, which finds rows that vanished silently. 0: always.
         keep_snapshots: How many dated copies of each collection to keep. 0: none.
-        max_shrink: A full export that would lose more than this share of a collection's rows is refused.
+        max_shrink: A full export that would lose more than this share of a collection's rows is refused; 0.5 is half. 1
+            accepts any loss, for instance after rows were deleted on purpose.
         credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's
             KOMBO_API_KEY.
 

@@ -8,7 +8,7 @@ from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import REJECTIONS
 from tasks.batches import carry_out, plan_of, plan_rejections
 from tasks.credentials import resolve_credentials, resolve_lake
-from tasks.parameters import ApplicationIds, IntegrationId, MostRejections, Name, Names, StaleDays
+from tasks.parameters import ApplicationIds, Block, IntegrationId, Lake, MostRejections, Name, Names, StaleDays, Text
 
 
 @flow(name="kombo-reject-stale", flow_run_name="{approval}-of-{integration}", persist_result=False)
@@ -16,14 +16,14 @@ def reject_stale(
     integration: IntegrationId,
     rejection_reason: Name,
     stale_after_days: StaleDays = 90,
-    stages: Names | None = None,
-    jobs: Names | None = None,
-    note: Name | None = None,
+    stages: Names = None,
+    jobs: Names = None,
+    note: Text = None,
     limit: MostRejections = 100,
     approval: Approval = "dry-run",
-    lake: Name | None = None,
-    credentials: Name | None = None,
-    release: ApplicationIds | None = None,
+    lake: Lake = None,
+    credentials: Block = None,
+    release: ApplicationIds = None,
 ) -> dict[str, Any]:
     """Reject applications that nothing has happened to for a long time.
 
@@ -40,9 +40,9 @@ def reject_stale(
         integration: Integration id, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`.
         rejection_reason: One of the integration's rejection reasons, by Kombo id or exact name.
         stale_after_days: Days since creation, the last update in the ATS and the end of the last interview; 7 at least.
-        stages: Only applications in these stages, by id or exact name. Empty for all.
-        jobs: Only applications for these jobs, by id or exact name. Empty for all.
-        note: Goes with each rejection; people may see it in the ATS.
+        stages: Only applications in these stages, by id or exact name. `*` is any stage; an empty list is refused.
+        jobs: Only applications for these jobs, by id or exact name. `*` is any job; an empty list is refused.
+        note: Goes with each rejection; people may see it in the ATS. Empty for none.
         limit: Reject so many at most, the oldest; the report says how many remain.
         approval: `dry-run` only plans. `ask` waits up to a day for somebody to type the number of applications into the
             run's form ("Resume"). `auto` rejects at once, for schedules.
@@ -51,7 +51,7 @@ def reject_stale(
         credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's
             KOMBO_API_KEY.
         release: Applications that were sent before with an unknown outcome and that you have found in the ATS not to be
-            rejected; they may be sent again. Not with `auto`.
+            rejected, by Kombo id; they may be sent again. Not with `auto`.
 
     Returns:
         The plan's id and how many applications are planned, or how many are done and skipped.

@@ -10,17 +10,18 @@ from prefect.artifacts import create_table_artifact
 from tasks import tables
 from tasks.credentials import resolve_credentials
 from tasks.operations import OPERATIONS, OperationName
+from tasks.parameters import Arguments, Block, IntegrationId
 from tasks.tables import RowLimit
 
 
 @flow(name="kombo-run-operation", flow_run_name="{operation}", persist_result=False, validate_parameters=True)
 def run_operation(
     operation: OperationName,
-    integration: str,
-    arguments: dict[str, Any] | None = None,
+    integration: IntegrationId,
+    arguments: Arguments = None,
     confirm: bool = False,
     row_limit: RowLimit = 100,
-    credentials: str | None = None,
+    credentials: Block = None,
 ) -> dict[str, Any]:
     """Carry out one of Kombo's operations, once, on one integration.
 
@@ -34,13 +35,14 @@ def run_operation(
     file.
 
     Args:
-        operation: What to do.
+        operation: What to do. Those named `get_…` only read.
         integration: Integration id, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`.
-        arguments: The operation's arguments by name.
-        confirm: Has to be true for an operation that changes something in the ATS.
+        arguments: The operation's own arguments, as a JSON object, such as `{"outcomes": ["PENDING"]}`; `{}` for none.
+        confirm: Has to be on for an operation that changes something in the ATS.
         row_limit: Most rows that a read fetches, unless the arguments have a limit of their own, and that its table
             shows.
-        credentials: Name of a Kombo Credentials block; empty for the one named `kombo` or the environment.
+        credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's
+            KOMBO_API_KEY.
 
     Returns:
         What was done: `operation`, `integration`, and `rows`, or `outcome` and `warnings`.

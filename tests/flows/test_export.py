@@ -157,7 +157,8 @@ def test_a_lake_that_does_not_work_is_one_error_before_anything_is_asked(kombo: 
         ("max_shrink", 1.5),
         ("max_shrink", -0.1),
         ("mode", "sometimes"),
-        ("lake", ""),
+        ("lake", " s3://bucket"),
+        ("credentials", "sk_live_Abc"),
     ],
 )
 def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_runs(
