@@ -14,6 +14,9 @@ POOL = "kombo"
 TAG = "kombo"
 """Every deployment has it, so its runs do; the automations go by it."""
 
+FLOW_PREFIX = "kombo-"
+"""Every flow's name begins with it: a workspace is shared."""
+
 PLACEHOLDER = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
 VARIABLE = re.compile(r"prefect\.variables\.([a-z0-9_]+)")
 
