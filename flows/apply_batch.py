@@ -6,9 +6,10 @@ from prefect import flow, runtime
 
 from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import BATCH
-from tasks.batches import carry_out, plan_batch, plan_of
+from tasks.batches import carry_out, plan_of
 from tasks.credentials import resolve_credentials, resolve_lake
 from tasks.parameters import Block, File, IntegrationId, Lake, RowKeys, Text
+from tasks.planning import plan_batch
 
 
 @flow(name="kombo-apply-batch", flow_run_name="{approval}-of-{integration}", persist_result=False)

@@ -6,9 +6,10 @@ from prefect import flow, runtime
 
 from tasks.approvals import Approval, ask, can_ask, check_age
 from tasks.batch_reports import REJECTIONS
-from tasks.batches import carry_out, plan_of, plan_rejections
+from tasks.batches import carry_out, plan_of
 from tasks.credentials import resolve_credentials, resolve_lake
 from tasks.parameters import ApplicationIds, Block, IntegrationId, Lake, MostRejections, Name, Names, StaleDays, Text
+from tasks.planning import plan_rejections
 
 
 @flow(name="kombo-reject-stale", flow_run_name="{approval}-of-{integration}", persist_result=False)

@@ -22,12 +22,12 @@ from tasks.kombo.rehearsals import rehearsing_client
 from tasks.lake.plans import PlanRow, row_key
 from tasks.lake.sheets import Line, Sheet
 from tasks.operations import OPERATIONS, Operation
+from tasks.subjects import REJECT
 
 Problem = tuple[int, str]
 """A line's number and what is wrong there."""
 
 WRITES = tuple(name for name, operation in OPERATIONS.items() if operation.writes)
-REJECT = "reject_application"
 
 
 class InvalidRows(ValueError):

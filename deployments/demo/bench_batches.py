@@ -14,12 +14,13 @@ from pathlib import Path
 
 from deployments.demo.server import DemoProcess, Surface
 from tasks import stale
-from tasks.applying import CONCURRENCY, REJECT, Course, apply_rows
+from tasks.applying import CONCURRENCY, Course, apply_rows
 from tasks.batches import CHUNK
 from tasks.credentials import KomboCredentials
 from tasks.lake import plans
 from tasks.lake.plans import Plan, PlanRow
 from tasks.lake.store import open_store
+from tasks.subjects import REJECT
 
 
 def measure(rejections: int = 1_000, latency_ms: float = 100, lake: Path | None = None) -> dict[str, float]:

@@ -147,11 +147,11 @@ class Claims:
         return {key for key, marks in self.marks().items() if not marks[max(marks)] & OVER}
 
     def standings(self, keys: Iterable[str]) -> dict[str, Standing]:
-        """Say for each key whether this plan may claim it."""
+        """Say for each key that was ever claimed whether this plan may claim it; the others are left out."""
         listed = self.marks()
+        wanted = [key for key in keys if key in listed]
         with ThreadPoolExecutor(_READERS) as pool:
-            wanted = list(keys)
-            return dict(zip(wanted, pool.map(lambda key: self.standing(key, listed.get(key, {})), wanted), strict=True))
+            return dict(zip(wanted, pool.map(lambda key: self.standing(key, listed[key]), wanted), strict=True))
 
     def standing(self, key: str, marks: Marks) -> Standing:
         """Say whether this plan may claim a key that has these marks."""
@@ -230,16 +230,19 @@ class Claims:
         raise AssertionError
 
     def close(self, keys: Iterable[str], mark: Literal["settled", "released"]) -> list[str]:
-        """Mark the open attempts of keys as over; returns those that had one."""
+        """Mark the open attempts of keys as over; returns those that had one, or that this run has closed before."""
         listed = self.marks()
         closed = []
         for key in keys:
             marks = listed.get(key, {})
-            if marks and not marks[max(marks)] & OVER:
+            last = max(marks, default=0)
+            if last and not marks[last] & OVER:
                 content = {"run_id": self.run_id, "at": dt.datetime.now(dt.UTC).isoformat()}
                 with suppress(Moved):  # somebody else marked it
-                    self._create(key, max(marks), mark, content)
+                    self._create(key, last, mark, content)
                 closed.append(key)
+            elif last and mark in marks[last] and self._read(key, last, mark).get("run_id") == self.run_id:
+                closed.append(key)  # by an earlier try of the same step
         return closed
 
     def _create(self, key: str, attempt: int, mark: str, content: Mapping[str, Any]) -> None:

@@ -182,22 +182,30 @@ def keep(store: Store, run_id: str, plan: Plan) -> Plan:
     return found
 
 
-def of_run(store: Store, run_id: str) -> Plan | None:
+def of_run(store: Store, run_id: str, first: int = 1, last: int | None = None) -> Plan | None:
     """Return the plan that a run made, None if it has made none yet.
+
+    Args:
+        store: The lake.
+        run_id: The flow run.
+        first: Position of the first row that is wanted, from 1.
+        last: Of the last one; None for all.
 
     Raises:
         LakeError: It cannot be read.
     """
     pointer = read_bytes(store, f"batches/runs/{run_id}.json")
-    return load(store, json.loads(pointer)["plan"]) if pointer else None
+    return load(store, json.loads(pointer)["plan"], first, last) if pointer else None
 
 
-def load(store: Store, place: str) -> Plan:
-    """Read a plan.
+def load(store: Store, place: str, first: int = 1, last: int | None = None) -> Plan:
+    """Read a plan, or some rows of it.
 
     Args:
         store: The lake.
         place: The plan's object.
+        first: Position of the first row that is wanted, from 1.
+        last: Of the last one; None for all.
 
     Raises:
         LakeError: It is not there or cannot be read.
@@ -209,7 +217,7 @@ def load(store: Store, place: str) -> Plan:
         try:
             file = pq.ParquetFile(pa.PythonFile(held.file, "r"))
             about = key_values(file.metadata)
-            records = file.read().to_pylist()
+            records = file.read()[first - 1 : last].to_pylist()
             rows = tuple(PlanRow(**{k: v for k, v in record.items() if k != "row"}) for record in records)
             made_at = dt.datetime.fromisoformat(about["kombo.made_at"])
             notes = json.loads(about["kombo.notes"])

@@ -180,18 +180,18 @@ def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
 ) -> None:
     run_id = str(uuid4())
     monkeypatch.setattr("flows.reject_stale.runtime", _Runtime(run_id))
-    real = applying._Application._sent
+    real = applying.send
     count = iter(range(100))
 
-    def crashing(self: Any, row: Any) -> Any:
+    def crashing(*given: Any) -> Any:
         if next(count) == 6:
             raise MemoryError
-        return real(self, row)
+        return real(*given)
 
-    monkeypatch.setattr(applying._Application, "_sent", crashing)
+    monkeypatch.setattr(applying, "send", crashing)
     with pytest.raises(MemoryError):
         reject_stale(integration, reason["id"], 30, limit=12, approval="auto")
-    monkeypatch.setattr(applying._Application, "_sent", real)
+    monkeypatch.setattr(applying, "send", real)
     before = len(demo.writes)
     assert 0 < before < 12
     with pytest.raises(BatchFailed, match="11 done, 1 unknown"):  # it was claimed when the process went down
