@@ -13,7 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+
 _QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_SERVER_LEVEL": "WARNING"}
+
+# Outlives whoever started the process, however that ends, and then ends the process and its children. A worker passes
+# the first signal on to its runs, which are in sessions of their own.
+_GUARD = 'read -r _; kill -TERM -"$0"; sleep 5; kill -KILL -"$0"'
 
 
 class DidNotStart(RuntimeError):
@@ -38,6 +44,8 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process beside this one, in a session of its own, and end it and its children on leaving.
 
+    They end too if this process is killed.
+
     Args:
         command: Program and arguments.
         log: Gets its output.
@@ -53,12 +61,21 @@ def running(
         process = subprocess.Popen(  # noqa: S603 - our own commands
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True
         )
+    guard = subprocess.Popen(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", _GUARD, str(process.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         if ready:
             _wait(process, ready, within, log)
         yield process
     finally:
         stop(process)
+        guard.kill()
+        guard.communicate()
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, within: float, log: Path) -> None:
@@ -116,3 +133,26 @@ def prefect_server(
         given = {**_QUIET, **own, **(env or {})}
         with running(command, folder / "server.log", env=given, ready=f"http://127.0.0.1:{port}/api/health"):
             yield f"http://127.0.0.1:{port}/api"
+
+
+@contextmanager
+def prefect_worker(
+    api: str, home: Path, *, pool: str = "kombo", env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process worker, which runs flows from this checkout.
+
+    Args:
+        api: Address of the server's API.
+        home: Keeps its log and Prefect's state.
+        pool: Work pool; made if there is none of the name.
+        env: Added to its environment and its runs'.
+    """
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
+    own = {
+        "PREFECT_API_URL": api,
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",  # what the tasks say is shown with their run
+        "KOMBO_FLOWS_HOME": str(ROOT),
+    }
+    with running(command, home / "worker.log", env={**_QUIET, **own, **(env or {})}) as process:
+        yield process
