@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.image import Installed
     from tests.servers import Bucket, Forks
 
 os.environ.update(  # before Prefect is imported
@@ -62,3 +64,13 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 
     with Forks(tmp_path_factory.mktemp("forks")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """What the image has, installed by its own steps; once, and removed afterwards, for it is large."""
+    from tests.image import install
+
+    folder = tmp_path_factory.mktemp("image")
+    yield install(folder)
+    shutil.rmtree(folder)
