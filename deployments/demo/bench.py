@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from deployments import budget
 from deployments.demo.bench_batches import measure
 from deployments.demo.server import DemoProcess
 from deployments.processes import prefect_server
@@ -190,6 +191,21 @@ class Bench:
         found = statistics.median(measure()["ratio"] for _ in range(min(RUNS, 3)))
         self.row("1,000 rejections against the arithmetic minimum", f"{found:.2f} x", "<= 1.15 x", holds=found <= 1.15)
 
+    def budget(self, _: DemoProcess) -> None:
+        """What a night of twenty integrations sends to Prefect, against a Hobby workspace's limits by the minute."""
+        found = budget.measure(20)
+        print(f"  {found}")
+        for what, most, limit in (
+            ("API requests", found.busiest_requests, budget.REQUESTS_A_MINUTE),
+            ("events and log lines", found.busiest_lines, budget.LINES_A_MINUTE),
+        ):
+            self.row(
+                f"{what} a minute for {found.collections} collections",
+                f"{most:,}",
+                f"<= {limit:,}",
+                holds=most <= limit,
+            )
+
     def table(self) -> str:
         """The results as Markdown."""
         names = ("prefect", "httpx", "msgspec", "pyarrow", "pandas", "s3fs", "duckdb")
@@ -212,7 +228,7 @@ def main() -> None:
         bench = Bench(Path(scratch))
         with kombo("bench") as server:
             os.environ["KOMBO_API_KEY"] = server.api_key
-            for name in ("speed", "night", "memory", "peers", "batches"):
+            for name in ("speed", "night", "memory", "peers", "batches", "budget"):
                 if not ONLY or name in ONLY:
                     print(f"{name}:", flush=True)
                     getattr(bench, name)(server)
