@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench check-deploy clean
+.PHONY: help demo ui test lint format bench check-deploy deploy clean
 
 help: ## list every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -20,6 +20,9 @@ $(READY): pyproject.toml deployments/constraints.txt
 
 demo: $(READY) ## the main job without an account: two nights of exports from a local stand-in for Kombo into ./lake
 	@$(BIN)/python -m deployments.demo
+
+ui: $(READY) ## a Prefect server, a worker and the local stand-in for Kombo, to click through in a browser; Ctrl-C ends it
+	@$(BIN)/python -m deployments.ui
 
 test: $(READY) ## lint, types, deployments and all tests
 	@$(BIN)/ruff check .
@@ -40,8 +43,14 @@ format: $(READY) ## let ruff format and fix
 check-deploy: $(READY) ## read prefect.yaml strictly, load every flow, try every schedule's parameters
 	@$(BIN)/python -m deployments.check
 
+deploy: $(READY) ## onto the server that PREFECT_API_URL names: what bootstrap makes of the environment, and prefect.yaml
+	@$(BIN)/python -m deployments.bootstrap
+	@$(BIN)/python -m deployments.check --server
+	@$(BIN)/prefect --no-prompt deploy --all
+	@$(BIN)/python -m deployments.bootstrap
+
 bench: $(READY) ## measure the export against its floor and its peers (needs the package registry; up to an hour, BENCH_RUNS=1 for a look)
 	@$(BIN)/python -m deployments.demo.bench
 
 clean: ## remove what the targets made: the environment, the demo's lake, caches
-	@rm -rf $(VENV) lake .bench .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	@rm -rf $(VENV) lake .ui .bench .mypy_cache .ruff_cache .pytest_cache *.egg-info
