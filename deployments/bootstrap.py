@@ -114,8 +114,12 @@ def _pool(client: SyncPrefectClient, kind: str | None) -> Iterator[Step]:
         if found.is_paused:
             yield Step("note", f"{what} is paused: nothing runs")
         kind = found.type
-    if kind == _MANAGED and any("set_working_directory" in step for one in manifest.load().pull for step in one):
-        yield Step("missing", "prefect.yaml: a managed pool has no checkout; take its other `pull`, which clones one")
+    if kind == _MANAGED:
+        yield Step("note", f"{what}: no worker, so key and lake have to be blocks, and the lake object storage")
+        if any("set_working_directory" in step for one in manifest.load().pull for step in one):
+            yield Step(
+                "missing", "prefect.yaml: a managed pool has no checkout; take the other `pull`, which clones one"
+            )
 
 
 def _blocks(client: SyncPrefectClient, given: Environment) -> Iterator[Step]:

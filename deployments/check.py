@@ -205,7 +205,7 @@ def server_problems(client: SyncPrefectClient, path: Path = manifest.FILE) -> li
         try:
             template = client.read_work_pool(pool.name).base_job_template
         except ObjectNotFound:
-            return [f"there is no work pool {pool.name}: run prefect work-pool create {pool.name} --type process"]
+            return [f"there is no work pool {pool.name}: run python -m deployments.bootstrap"]
         known = template.get("variables", {}).get("properties", {})
         lines += [
             f"{deployment.full_name}: the pool {pool.name} has no job variable {name}"

@@ -51,7 +51,14 @@ def steps(client: SyncPrefectClient, *, apply: bool) -> Iterator[Step]:
             elif name in listed and schedule.slug is None:
                 yield Step("note", f"{what} was made by hand; it stays")
             else:
-                off = partial(client.update_deployment_schedule, found.id, schedule.id, active=False)
+                # Without its parameters, an update would drop them; so does the switch in the UI.
+                off = partial(
+                    client.update_deployment_schedule,
+                    found.id,
+                    schedule.id,
+                    active=False,
+                    parameters=schedule.parameters,
+                )
                 yield Step("change", f"{what}, which prefect.yaml does not have: off", off)
         if found.paused:
             yield Step("note", f"deployment {name} is paused: its schedules start nothing")
