@@ -27,14 +27,15 @@ def steps(client: SyncPrefectClient, *, apply: bool) -> Iterator[Step]:
     Returns:
         A step for each deployment, and for each schedule that is to be switched off or worth a word.
     """
-    listed = {one.full_name: one for one in manifest.load().deployments}
+    file = manifest.load()
+    listed = {one.full_name: one for one in file.deployments}
     deployed = _ours(client, listed)
     values = {one.name: one.value for one in client.read_variables(limit=200)}
     behind: Literal["note", "missing"] = "note" if apply else "missing"
     for name, one in listed.items():
         if name not in deployed:
             yield Step(behind, f"deployment {name}: there is none; prefect --no-prompt deploy --all")
-        elif differences := _differences(one, deployed[name], values):
+        elif differences := _differences(one, one.pull or file.pull, deployed[name], values):
             what = f"deployment {name}: not as in prefect.yaml: {', '.join(differences)}"
             yield Step(behind, f"{what}; prefect --no-prompt deploy --all")
         else:
@@ -81,7 +82,9 @@ def _ours(client: SyncPrefectClient, listed: Container[str]) -> dict[str, Deploy
     }
 
 
-def _differences(one: manifest.Deployment, found: DeploymentResponse, values: dict[str, Any]) -> list[str]:
+def _differences(
+    one: manifest.Deployment, pull: list[manifest.Step], found: DeploymentResponse, values: dict[str, Any]
+) -> list[str]:
     wanted_limit = one.concurrency_limit and (one.concurrency_limit.limit, one.concurrency_limit.collision_strategy)
     limit = found.global_concurrency_limit and (
         found.global_concurrency_limit.limit,
@@ -89,18 +92,27 @@ def _differences(one: manifest.Deployment, found: DeploymentResponse, values: di
     )
     schedules = {each.slug: each for each in found.schedules}
     same = {
-        "parameters": found.parameters == manifest.fill(one.parameters, values),
         "entrypoint": found.entrypoint == one.entrypoint,
+        "description": found.description == one.description,
         "tags": set(found.tags or ()) == set(one.tags),
-        "work pool": found.work_pool_name == one.work_pool.name,
+        "parameters": _filled(one.parameters, found.parameters, values),
         "concurrency limit": limit == wanted_limit,
+        "work pool": found.work_pool_name == one.work_pool.name,
+        "job variables": _filled(one.work_pool.job_variables, found.job_variables, values),
+        "pull": found.pull_steps == pull,  # stored as it is written
         **{f"schedule {each.slug}": _same_schedule(each, schedules.get(each.slug), values) for each in one.schedules},
     }
     return [name for name, is_same in same.items() if not is_same]
 
 
+def _filled(written: dict[str, Any], found: dict[str, Any], values: dict[str, Any]) -> bool:
+    """Whether a deploy would store the same; what it takes from its own environment cannot be told from here."""
+    wanted = manifest.fill(written, values)
+    return found == wanted or any(manifest.PLACEHOLDER.search(text) for text in manifest.texts(wanted))
+
+
 def _same_schedule(one: manifest.Schedule, found: DeploymentSchedule | None, values: dict[str, Any]) -> bool:
-    if found is None or found.parameters != manifest.fill(one.parameters, values):
+    if found is None or not _filled(one.parameters, found.parameters, values):
         return False
     recurrence = found.schedule.model_dump(mode="json")
     return recurrence.get("timezone") == one.timezone and all(

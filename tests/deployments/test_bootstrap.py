@@ -19,6 +19,7 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
+    DeploymentUpdate,
     VariableCreate,
     VariableUpdate,
     WorkPoolCreate,
@@ -413,6 +414,17 @@ def test_a_changed_schedule_is_named_and_left_to_a_deploy(site: Site, client: Sy
     code, said = site.run()
     assert (code, lines(said, "changed")) == (0, [])
     client.update_deployment_schedule(found.id, schedule.id, schedule=schedule.schedule, parameters=schedule.parameters)
+    assert site.drift() == []
+
+
+def test_what_was_edited_in_the_ui_is_named(site: Site, client: SyncPrefectClient) -> None:
+    found = deployment(client, "kombo-apply-batch/on-demand")
+    edited = DeploymentUpdate(description="mine", tags=["kombo"], job_variables={"env": {"A": "b"}}, parameters={})
+    client.update_deployment(found.id, edited)
+    (line,) = site.drift()
+    assert "in prefect.yaml: description, tags, parameters, job variables; prefect" in line
+    before = found.model_dump(include={"description", "tags", "job_variables", "parameters"})
+    client.update_deployment(found.id, DeploymentUpdate(**before))
     assert site.drift() == []
 
 
