@@ -90,7 +90,7 @@ class Nightly:
         patience: Seconds that the automation is given to make a run.
     """
 
-    def __init__(self, poll: float = 3, patience: float = 60) -> None:
+    def __init__(self, poll: float = 2, patience: float = 60) -> None:
         self._poll, self._patience = poll, patience
 
     async def busy(self) -> bool:
@@ -146,7 +146,7 @@ class Nightly:
             )
 
 
-async def deliver(inbox: Inbox, nightly: Nightly, *, poll: float = 3, longest: float = 300) -> None:
+async def deliver(inbox: Inbox, nightly: Nightly, *, poll: float = 2, longest: float = 300) -> None:
     """Emit what waits, one change at a time, while no export runs; never ends.
 
     Args:
@@ -223,7 +223,7 @@ def signed(secret: str, body: bytes, signatures: list[str]) -> bool:
 
 
 def application(
-    secret: str, inbox: Inbox, nightly: Nightly, *, integrations: Iterable[str] = (), poll: float = 3
+    secret: str, inbox: Inbox, nightly: Nightly, *, integrations: Iterable[str] = (), poll: float = 2
 ) -> Starlette:
     """Make the ASGI application.
 

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import uvicorn
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments import webhook
 from deployments.changed import Change, Inbox
@@ -281,9 +283,18 @@ def test_nothing_of_a_message_is_logged_but_the_integration(caplog: pytest.LogCa
     assert SECRET not in caplog.text
 
 
-def test_without_a_secret_there_is_no_receiver() -> None:
-    with pytest.raises(ValueError, match="KOMBO_WEBHOOK_SECRET"):
-        application("", Inbox(), Nightly())  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("api", "secret", "said"),
+    [("http://127.0.0.1:9/api", "", "KOMBO_WEBHOOK_SECRET is not set"), (None, SECRET, "PREFECT_API_URL is not set")],
+)
+def test_it_does_not_start_without_a_secret_or_a_server(
+    api: str | None, secret: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["webhook"])
+    monkeypatch.setenv("KOMBO_WEBHOOK_SECRET", secret)
+    settings: dict[str, Any] = {"updates": {PREFECT_API_URL: api}} if api else {"restore_defaults": {PREFECT_API_URL}}
+    with temporary_settings(**settings), pytest.raises(SystemExit, match=said):
+        webhook.main()
 
 
 def test_what_comes_while_an_export_runs_waits_and_is_exported_once_after_it() -> None:
