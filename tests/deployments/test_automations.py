@@ -17,7 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, StateType
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 from prefect.settings.models.flows import FlowsSettings
-from prefect.states import Cancelling, Completed, Failed, Pending, Running, Scheduled
+from prefect.states import Cancelled, Cancelling, Completed, Failed, Pending, Running, Scheduled
 
 from deployments import automations, manifest
 from tests.deployments.prefects import command, connected, server
@@ -45,8 +45,8 @@ class Watch:
     told: list[dict[str, Any]]
     runs: dict[str, UUID] = field(default_factory=dict)
 
-    def start(self, name: str, *states: State[Any], tag: str = manifest.TAG) -> UUID:
-        made = self.client.create_flow_run(work, name=name, tags=[tag], state=Scheduled())
+    def start(self, name: str, *states: State[Any], tags: tuple[str, ...] = (manifest.TAG,)) -> UUID:
+        made = self.client.create_flow_run(work, name=name, tags=tags, state=Scheduled())
         self.runs[name] = made.id
         self.set(name, *states)
         return made.id
@@ -104,7 +104,7 @@ def watch(told: tuple[str, list[dict[str, Any]]]) -> Iterator[Watch]:
         for name in ("silent", "finished", "suspended", "paused", "waiting again"):
             one.start(name, Running())
             one.beat(name)
-        one.start("somebody else's", Running(), tag="other")
+        one.start("somebody else's", Running(), tags=("other",))
         one.beat("somebody else's", tag="other")
         one.set("suspended", State(type=StateType.PAUSED, name="Suspended"))
         one.set("waiting again", State(type=StateType.SCHEDULED, name="AwaitingRetry"))
@@ -118,11 +118,14 @@ def watch(told: tuple[str, list[dict[str, Any]]]) -> Iterator[Watch]:
         one.start("late", State(type=StateType.SCHEDULED, name="Late"))
         one.start("late and taken", State(type=StateType.SCHEDULED, name="Late"), Pending(), Running())
         one.start("failed", Running(), Failed(message="what somebody typed"))
-        one.start("failed elsewhere", Running(), Failed(), tag="other")
+        one.start("failed elsewhere", Running(), Failed(), tags=("other",))
+        one.start("skipped", Cancelled(), tags=(manifest.TAG, "auto-scheduled"))
+        one.start("cancelled by hand", Cancelled())
+        one.start("skipped elsewhere", Cancelled(), tags=("other", "auto-scheduled"))
         one.start("last", Running())  # the server looks at events in their order: once this is over, so are the others
         one.beat("last")
         until(lambda: one.became("last") == "Crashed" or None, "the last")
-        until(lambda: len(got) >= 6 or None, "all alerts")
+        until(lambda: len(got) >= 7 or None, "all alerts")
         yield one
 
 
@@ -146,7 +149,7 @@ def test_runs_that_nobody_can_end_are_ended_and_no_others(watch: Watch, name: st
     assert watch.became(name) == state
 
 
-def test_somebody_is_told_of_what_failed_crashed_or_is_late(watch: Watch) -> None:
+def test_somebody_is_told_of_what_failed_crashed_is_late_or_was_skipped(watch: Watch) -> None:
     texts = [str(one["text"]) for one in watch.told]
     told = {
         name: [text.splitlines()[0] for text in texts if str(run) in text]
@@ -160,6 +163,7 @@ def test_somebody_is_told_of_what_failed_crashed_or_is_late(watch: Watch) -> Non
         "taken and lost": crashed,
         "last": crashed,
         "failed": ["kombo-tests/: Failed"],
+        "skipped": ["kombo-tests/: this night's or week's run was cancelled"],
         "late": ["kombo-tests/: no worker has taken it"],
     }
 
@@ -181,5 +185,8 @@ def test_every_automation_of_runs_looks_at_ours_alone_and_at_each_by_itself() ->
     ours = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{manifest.TAG}"}
     triggers = [one["trigger"] for one in automations.read().values()]
     of_runs = [one for one in triggers if "prefect.flow-run" in str(one["match"])]
-    assert len(of_runs) == 5
-    assert [(one["match_related"], one["for_each"]) for one in of_runs] == [(ours, ["prefect.resource.id"])] * 5
+    assert len(of_runs) == 6
+    for one in of_runs:
+        related = one["match_related"]
+        assert related == ours or ours in related
+        assert one["for_each"] == ["prefect.resource.id"]
