@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import gc
+import importlib
 import json
 import logging
 import threading
@@ -172,10 +173,12 @@ def record_run(
 
 @functools.cache
 def _settle() -> None:
-    """Once in a process: leave what is loaded by now out of garbage collection.
+    """Once in a process: load what is needed, and leave it out of garbage collection.
 
-    Each full collection otherwise walks all of Prefect's objects and holds Python's lock for some 80 ms meanwhile.
+    Arrow loads pandas when it first meets a Python value, which would be in the middle of the first pages. Each full
+    collection would walk all of Prefect's and pandas's objects and hold Python's lock for some 80 ms meanwhile.
     """
+    importlib.import_module("pandas")
     gc.collect()
     gc.freeze()
 

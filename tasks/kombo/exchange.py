@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import TypeVar
 
 import httpx
+from isal import isal_zlib
 
 from tasks.kombo.answers import Reply, may_have_run
 from tasks.kombo.clock import Clock
@@ -33,6 +34,23 @@ _LOST = (httpx.HTTPError, httpx.StreamError, OSError)
 
 T = TypeVar("T")
 E = TypeVar("E", bound=KomboError)
+
+
+def _inflated(response: httpx.Response) -> Iterator[bytes]:
+    """An answer's content: httpx's own, but gzip through a library that takes half the time."""
+    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
+        yield from response.iter_bytes()
+        return
+    gunzip = isal_zlib.decompressobj(wbits=31)
+    empty = True
+    try:
+        for chunk in response.iter_raw():
+            empty = False
+            yield gunzip.decompress(chunk)
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub has an instance here
+        raise httpx.DecodingError("the answer is not gzip") from error
+    if not (empty or gunzip.eof):
+        raise httpx.DecodingError("the answer's gzip is cut off")
 
 
 class Stopped(Exception):
@@ -173,7 +191,7 @@ class Exchange:
     def _read(self, response: httpx.Response, started: float) -> bytes:
         latest = started + SLOWEST * self._request.extensions["timeout"]["read"]
         chunks = []
-        for chunk in response.iter_bytes():
+        for chunk in _inflated(response):
             chunks.append(chunk)
             if self._clock.monotonic() > latest:
                 raise httpx.ReadTimeout("the answer trickles")

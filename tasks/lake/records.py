@@ -8,8 +8,10 @@ JSON as text, instants in UTC), so there is one way on to Arrow.
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -71,19 +73,27 @@ class Reader:
         Raises:
             msgspec.DecodeError: It is not a JSON array.
         """
-        rows, extra = [], []
-        for record in _array(results):
-            try:
-                row = self._record(record)
-                if not row.id:
-                    raise msgspec.ValidationError
-                self._as_text(row)
-                left = None
-            except _DOES_NOT_FIT:
-                row, left = self._take_apart(record)
-            rows.append(row)
-            extra.append(left)
+        records = _array(results)
+        rows = [self._strict(record) for record in records]
+        try:
+            self._as_text(rows)
+        except UnicodeDecodeError:  # in free-form JSON, which is not looked into before: rare, so record by record
+            rows = [self._strict(record, as_text=True) for record in records]
+        extra: list[bytes | None] = [None] * len(rows)
+        for number, row in enumerate(rows):
+            if row is None:
+                rows[number], extra[number] = self._take_apart(records[number])
         return _encode_lines(rows), extra
+
+    def _strict(self, record: msgspec.Raw, *, as_text: bool = False) -> Any:
+        """Return a record that fits in every way, else None."""
+        try:
+            row = self._record(record)
+            if as_text:
+                self._as_text([row])
+        except _DOES_NOT_FIT:
+            return None
+        return row if row.id else None
 
     def _take_apart(self, record: msgspec.Raw) -> tuple[dict[str, Any], bytes | None]:
         text = bytes(record).decode(errors="replace")  # bytes that are no text become U+FFFD
@@ -99,7 +109,7 @@ class Reader:
             return None, None
         if is_json(of):
             try:
-                return _text(value), None
+                return str(value, "utf-8"), None
             except UnicodeDecodeError:
                 return self._misfit(value, path)
         if pa.types.is_struct(of.type):
@@ -158,50 +168,46 @@ def _python(of: pa.Field) -> Any:
     return _KINDS[of.type] | None
 
 
-def _text(value: msgspec.Raw) -> str | None:
-    """JSON as the text of a column; JSON's null is the column's."""
-    return None if value == _NULL else str(value, "utf-8")
+def _texter(fields: list[pa.Field]) -> Callable[[Iterable[Any]], None]:
+    """Return a function that turns the free-form values of decoded objects, at any depth, into text, in place.
 
-
-def _texter(fields: list[pa.Field]) -> Callable[[Any], None]:
-    """Return a function that turns a decoded object's free-form values, at any depth, into text, in place."""
-    steps: list[Callable[[Any], None]] = []
+    It takes many objects at once, because a call for each value of each record costs more than the work itself.
+    """
+    steps: list[Callable[[list[Any]], None]] = []
     for f in fields:
         many = pa.types.is_list(f.type)
         of = f.type.value_type if many else f.type
         if is_json(f):
             steps.append(_text_of(f.name))
         elif pa.types.is_struct(of) and _has_json(of):
-            steps.append((_for_each if many else _for_one)(f.name, _texter(list(of))))
+            steps.append(_within(f.name, _texter(list(of)), many=many))
 
-    def as_text(row: Any) -> None:
+    def as_text(objects: Iterable[Any]) -> None:
+        there = [one for one in objects if one is not None]
         for step in steps:
-            step(row)
+            step(there)
 
-    return steps[0] if len(steps) == 1 else as_text
-
-
-def _text_of(name: str) -> Callable[[Any], None]:
-    def step(row: Any) -> None:
-        setattr(row, name, _text(getattr(row, name)))
-
-    return step
+    return as_text
 
 
-def _for_each(name: str, inner: Callable[[Any], None]) -> Callable[[Any], None]:
-    def step(row: Any) -> None:
-        for item in getattr(row, name) or ():
-            if item is not None:
-                inner(item)
+def _text_of(name: str) -> Callable[[list[Any]], None]:
+    get = attrgetter(name)
+
+    def step(objects: list[Any]) -> None:
+        for one in objects:
+            value = get(one)
+            if value != _NULL:  # which stays as it is, and is the column's null
+                setattr(one, name, str(value, "utf-8"))
 
     return step
 
 
-def _for_one(name: str, inner: Callable[[Any], None]) -> Callable[[Any], None]:
-    def step(row: Any) -> None:
-        item = getattr(row, name)
-        if item is not None:
-            inner(item)
+def _within(name: str, inner: Callable[[Iterable[Any]], None], *, many: bool) -> Callable[[list[Any]], None]:
+    get = attrgetter(name)
+
+    def step(objects: list[Any]) -> None:
+        found: Iterable[Any] = map(get, objects)
+        inner(chain.from_iterable(filter(None, found)) if many else found)
 
     return step
 

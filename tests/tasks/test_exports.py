@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +50,13 @@ def rows(lake: Path | str, collection: str, integration: str, options: dict[str,
     content = read_bytes(open_store(str(lake), options), paths.current(collection, integration))
     assert content is not None
     return pq.read_table(io.BytesIO(content))
+
+
+def test_what_an_export_needs_is_loaded_before_it_fetches(tmp_path: Path) -> None:
+    said = "import sys, pyarrow; print(pyarrow.default_memory_pool().backend_name, 'pandas' in sys.modules)"
+    code = f"import tasks.exports as e; e.check_lake.fn(e.KomboLake(url={str(tmp_path)!r})); {said}"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    assert done.stdout.split() == ["system", "True"]
 
 
 def changed(lake: Path, collection: str, integration: str) -> list[dict[str, Any]]:

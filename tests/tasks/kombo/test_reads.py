@@ -306,6 +306,17 @@ def test_an_answer_comes_back_over_a_real_connection() -> None:
         assert read(client) == GOOD
 
 
+def test_an_empty_answer_that_says_gzip_is_judged_by_its_status() -> None:
+    refusal = http(b"", "401 Unauthorized", Content_Encoding="gzip")
+    with (
+        loopback(refusal) as server,
+        Client(KEY, server.url, clock=FakeClock(), limiter=Limiter()) as client,
+        pytest.raises(KomboError) as caught,
+    ):
+        read(client)
+    assert caught.value.status == 401
+
+
 def test_reads_share_a_connection() -> None:
     with loopback(http(GOOD)) as server, Client(KEY, server.url) as client:
         for _ in range(3):

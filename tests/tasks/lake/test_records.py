@@ -260,3 +260,14 @@ def test_a_record_has_the_same_columns_whether_it_is_taken_apart_or_not(collecti
 def test_a_page_that_is_not_a_list_is_an_error() -> None:
     with pytest.raises(ValueError, match="array"):
         Reader(SCHEMAS["tags"]).read(b'{"results":[]}')
+
+
+def test_bytes_that_are_no_text_in_free_form_json_concern_that_record_alone() -> None:
+    with Staging(SCHEMAS["applications"], "workday:x", "run") as staging:
+        staging.add(b'[{"id":"a","custom_fields":["\xff"]},{"id":"b","custom_fields":[1]},{"id":"c","ai":1}]', NOON)
+        rows = [row for batch, _ in staging.finish().batches() for row in batch.to_pylist()]
+    assert [(row["id"], row["custom_fields"], row["_extra"]) for row in rows] == [
+        ("a", '["\ufffd"]', None),
+        ("b", "[1]", None),
+        ("c", None, '{"ai":1}'),
+    ]
