@@ -12,6 +12,7 @@ the last `BEHIND` recorded. So a killed process leaves at most the sum of the th
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -21,12 +22,13 @@ from typing import Any
 
 from tasks.credentials import KomboCredentials
 from tasks.kombo.errors import KomboError
-from tasks.lake.claims import Claims, Outcome, Standing, batch_folder, in_turns, rejections_folder
+from tasks.lake.claims import Claims, Outcome, Standing, in_turns
 from tasks.lake.errors import LakeError
 from tasks.lake.plans import Plan, PlanRow
 from tasks.lake.store import Store
 from tasks.sending import Sender, send
-from tasks.subjects import READ_AT_ONCE, REJECT, current, outdated
+from tasks.standings import claimed, claims_of
+from tasks.subjects import READ_AT_ONCE, current, outdated
 
 CONCURRENCY = 5
 """Requests in flight on one integration; Kombo allows 30 to all its clients together, and fewer for fragile ATSs."""
@@ -40,8 +42,14 @@ MOST_REFUSALS = 5
 GRACE = 20.0
 """Seconds to wait at the end for rows that another run has just claimed."""
 
+READ_AGAIN = 60.0
+"""Seconds after which a row that still waits for its turn is read once more."""
+
 FRESH = timedelta(minutes=15)
 """A claim older than that is not in flight any more."""
+
+
+_Seen = tuple[float, Mapping[str, Any]]  # when it was read, and the records by id
 
 
 @dataclass(slots=True)
@@ -103,31 +111,6 @@ def apply_rows(
     return application.run(rows, standings)
 
 
-def claimed(plan: Plan, rows: Sequence[PlanRow], store: Store, run_id: str) -> dict[str, Standing]:
-    """Read from the lake where rows stand, by key; those that were never claimed are left out.
-
-    Raises:
-        LakeError: The claims cannot be read.
-    """
-    found: dict[str, Standing] = {}
-    for rejections in (True, False):
-        if some := [row for row in rows if (row.operation == REJECT) is rejections]:
-            found |= claims_of(plan, some[0].operation, store, run_id).standings(row.key for row in some)
-    return found
-
-
-def known_outcomes(plan: Plan, rows: Sequence[PlanRow], store: Store, run_id: str) -> dict[str, Outcome]:
-    """Read from the lake what became of rows, sending nothing; rows that were not claimed are left out."""
-    found = claimed(plan, rows, store, run_id)
-    return {key: standing.outcome for key, standing in found.items() if standing.outcome}
-
-
-def claims_of(plan: Plan, operation: str, store: Store, run_id: str) -> Claims:
-    """Where an operation's rows are claimed: rejections for all plans together, all else in the plan."""
-    folder = rejections_folder(plan.integration) if operation == REJECT else batch_folder(plan.plan_id)
-    return Claims(store, folder, plan.plan_id, run_id)
-
-
 class _Application:
     def __init__(
         self,
@@ -177,12 +160,12 @@ class _Application:
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as pool:
             under_way: set[Future[None]] = set()
             try:
-                for subject, records in self._read_ahead(reader, subjects):
+                for subject, seen in self._read_ahead(reader, subjects):
                     while len(under_way) >= threads:
                         under_way = self._settled(under_way)
                     if self._course.stopped:
                         break
-                    under_way.add(pool.submit(copy_context().run, self._send_subject, subject, records))
+                    under_way.add(pool.submit(copy_context().run, self._send_subject, subject, seen))
                     while under_way and not self._course.tried:
                         under_way = self._settled(under_way)  # the first request of a batch goes alone
                 while under_way:
@@ -203,31 +186,38 @@ class _Application:
 
     def _read_ahead(
         self, reader: ThreadPoolExecutor, subjects: list[list[PlanRow]]
-    ) -> Iterator[tuple[list[PlanRow], Mapping[str, Any]]]:
+    ) -> Iterator[tuple[list[PlanRow], _Seen]]:
         """Yield each subject with what Kombo says now, read a hundred at a time, the next while one is being sent."""
         windows = [subjects[start : start + READ_AT_ONCE] for start in range(0, len(subjects), READ_AT_ONCE)]
         coming = reader.submit(copy_context().run, self._read, windows[0]) if windows else None
         for number, window in enumerate(windows, 1):
             assert coming is not None  # noqa: S101 - there is one for each window
             try:
-                records = coming.result()
+                seen = coming.result()
             except KomboError as error:
                 self._stop(f"the rows could not be read again before sending: {error}")
                 return
             if number < len(windows):
                 coming = reader.submit(copy_context().run, self._read, windows[number])
             for subject in window:
-                yield subject, records
+                yield subject, seen
 
-    def _read(self, window: list[list[PlanRow]]) -> dict[str, Any]:
+    def _read(self, window: list[list[PlanRow]]) -> _Seen:
         rows = [row for subject in window for row in subject]
-        return current(self._plan.integration, rows, self._credentials)
+        began = time.monotonic()
+        return began, current(self._plan.integration, rows, self._credentials)
 
-    def _send_subject(self, subject: list[PlanRow], records: Mapping[str, Any]) -> None:
+    def _send_subject(self, subject: list[PlanRow], seen: _Seen) -> None:
         for row in subject:
             if self._course.stopped:
                 return
-            if why := outdated(row, records):
+            if time.monotonic() - seen[0] > READ_AGAIN:
+                try:
+                    seen = self._read([subject])
+                except KomboError as error:
+                    self._stop(f"a row could not be read again before sending: {error}")
+                    return
+            if why := outdated(row, seen[1]):
                 self._outcomes[row.key] = Outcome(row.key, "skipped", why=why)
                 continue
             self._send_one(row)

@@ -11,7 +11,7 @@ from typing import Literal
 from prefect import runtime
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from tasks import batch_reports
 from tasks.credentials import KomboLake
@@ -20,6 +20,8 @@ from tasks.lake.plans import Plan
 from tasks.lake.store import open_store
 
 Approval = Literal["dry-run", "ask", "auto"]
+
+_NOTHING = 'nothing was sent. "Retry" shows the same plan and asks again'
 
 
 class NotApproved(Exception):
@@ -73,7 +75,9 @@ def check_age(plan: Plan) -> None:
         PlanExpired: It has.
     """
     if datetime.now(UTC) > plan.expires_at:
-        raise PlanExpired(f"plan {plan.plan_id} was made at {plan.made_at:%Y-%m-%d %H:%M} UTC: start a new run")
+        raise PlanExpired(
+            f"plan {plan.plan_id} expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC: nothing was sent; start a new run"
+        )
 
 
 def ask(plan: Plan, kind: str, *, lake: KomboLake, run_id: str) -> None:
@@ -98,19 +102,24 @@ def ask(plan: Plan, kind: str, *, lake: KomboLake, run_id: str) -> None:
     if plans.is_approved(store, run_id, plan):
         return
     left = int((plan.expires_at - datetime.now(UTC)).total_seconds())
-    text = batch_reports.plan_text(plan, kind)
+    unanswered = f"If nobody answers until {plan.expires_at:%Y-%m-%d %H:%M} UTC, the run fails and nothing is sent."
+    text = f"{batch_reports.plan_text(plan, kind)}\n\n{unanswered}"
     key, count = f"approve-{plan.plan_id}", len(plan.rows)
-    if kind == batch_reports.REJECTIONS:
-        form = ApproveRejections.with_initial_data(description=text)
-        answer = suspend_flow_run(wait_for_input=form, timeout=max(1, left), key=key)
-        decided, typed = answer.decision == "reject", answer.applications
-    else:
-        other = ApproveBatch.with_initial_data(description=text)
-        reply = suspend_flow_run(wait_for_input=other, timeout=max(1, left), key=key)
-        decided, typed = reply.decision == "send", reply.rows
+    try:
+        if kind == batch_reports.REJECTIONS:
+            form = ApproveRejections.with_initial_data(description=text)
+            answer = suspend_flow_run(wait_for_input=form, timeout=max(1, left), key=key)
+            decided, typed = answer.decision == "reject", answer.applications
+        else:
+            other = ApproveBatch.with_initial_data(description=text)
+            reply = suspend_flow_run(wait_for_input=other, timeout=max(1, left), key=key)
+            decided, typed = reply.decision == "send", reply.rows
+    except ValidationError:
+        # Somebody has set the run going in another way than by the form.
+        raise NotApproved(f"the form was not answered: {_NOTHING}") from None
     if not decided:
-        raise NotApproved("the operator chose abort: nothing was sent")
+        raise NotApproved(f"the operator chose abort: {_NOTHING}")
     if typed != count:
-        raise NotApproved(f"{typed:,} was typed and the plan has {count:,}: nothing was sent")
+        raise NotApproved(f"{typed:,} was typed and the plan has {count:,}: {_NOTHING}")
     check_age(plan)
     plans.approve(store, run_id, plan)

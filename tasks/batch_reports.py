@@ -15,20 +15,8 @@ MOST_ROWS = 500
 REJECTIONS, BATCH = "rejections", "rows"
 
 _COLUMNS = (
-    *(
-        "outcome",
-        "line",
-        "operation",
-        "application",
-        "candidate",
-        "job",
-        "code",
-        "why",
-        "in the ATS",
-        "in Kombo",
-        "sent at",
-    ),
-    "release",
+    *("outcome", "line", "operation", "application", "candidate", "job", "release", "in the ATS", "in Kombo"),
+    *("code", "why", "sent at"),
 )
 _ORDER = {"unknown": 0, "refused": 1, "skipped": 2, "done": 3}
 NOT_REACHED = "not reached: the batch stopped before it; running the plan again goes on with it"
@@ -127,7 +115,7 @@ def _outcome(row: PlanRow, one: Outcome) -> dict[str, Any]:
         "code": one.code,
         "why": f"{why or ''} (not recorded in the lake)" if one.unrecorded else why,
         "line": row.lines,
-        "operation": row.operation,
+        "operation": row.operation if row.lines else None,
         "application": row.application_id,
         "candidate": None if row.application_id else row.candidate_id,
         "job": None if row.application_id else row.job_id,
@@ -146,7 +134,8 @@ def report_text(plan: Plan, outcomes: Mapping[str, Outcome], stopped: str | None
         lines.append(
             "**Unknown rows come first.** Each may have happened, so it is not sent again. To check one: open it in "
             "the ATS (the link, or Kombo's log of the request). If it did happen, nothing is left to do. If not, "
-            "start the flow again with its value of the column *release* in the parameter *release*."
+            "start the flow again, with approval `ask`, with its value of the column *release* in the parameter "
+            '*release*. The numbers above stay as they are: "Retry" sends no unknown row.'
         )
     if plan.notes.get("remaining"):
         lines.append(f"{plan.notes['remaining']:,} more remain beyond the limit of this run.")

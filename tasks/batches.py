@@ -8,9 +8,9 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from tasks import applying, batch_reports
+from tasks import applying, batch_reports, standings
 from tasks.applying import Applied, Course
-from tasks.approvals import check_age
+from tasks.approvals import PlanExpired, check_age
 from tasks.credentials import KomboCredentials, KomboLake
 from tasks.lake import plans
 from tasks.lake.claims import Outcome, Standing
@@ -92,14 +92,14 @@ def carry_out(
     course = Course()
     try:
         # Once for all chunks: what is claimed later is met when it is claimed again.
-        standings = applying.claimed(plan, plan.rows, _open(lake), run_id)
+        known = standings.claimed(plan, plan.rows, _open(lake), run_id)
         for start in range(0, len(plan.rows), CHUNK):
             rows = plan.rows[start : start + CHUNK]
             applied = apply_chunk(
                 first=start + 1,
                 last=start + len(rows),
                 course=course,
-                standings={row.key: standings[row.key] for row in rows if row.key in standings},
+                standings={row.key: known[row.key] for row in rows if row.key in known},
                 lake=lake,
                 run_id=run_id,
                 credentials=credentials,
@@ -110,12 +110,13 @@ def carry_out(
                 break
     except BaseException as error:
         # Also when the run is cancelled: whoever did that wants to know how far it got.
-        course.stopped = f"{type(error).__name__}"
+        course.stopped = _why(error)
         _report(plan, outcomes, course.stopped, lake, run_id, report)
         raise
     outcomes = _report(plan, outcomes, course.stopped, lake, run_id, report)
     if not batch_reports.is_complete(outcomes):
-        raise batch_reports.BatchFailed(batch_reports.sentence(outcomes, course.stopped))
+        said = batch_reports.sentence(outcomes, course.stopped)
+        raise batch_reports.BatchFailed(f"{said}. The artifact {report} says more")
     return {"plan_id": plan.plan_id, **batch_reports.counts(outcomes)}
 
 
@@ -128,7 +129,7 @@ def _report(
     try:
         store = _open(lake)
         rest = [row for row in plan.rows if row.key not in outcomes]
-        outcomes = batch_reports.complete(plan, applying.known_outcomes(plan, rest, store, run_id) | outcomes)
+        outcomes = batch_reports.complete(plan, standings.known_outcomes(plan, rest, store, run_id) | outcomes)
         place = plans.keep_outcomes(store, run_id, plan, outcomes)
     except LakeError as error:
         logger.warning("The outcomes could not be stored in the lake: %s", error)
@@ -143,6 +144,13 @@ def _report(
     except Exception as error:
         logger.warning("The report could not be shown (%s); the lake has it", type(error).__name__)
     return outcomes
+
+
+def _why(error: BaseException) -> str:
+    """Say why a batch ended early, without the text of an error that might quote anything."""
+    if isinstance(error, LakeError | PlanExpired):
+        return str(error)
+    return type(error).__name__ if isinstance(error, Exception) else "the run was cancelled, or its process ended"
 
 
 def _open(lake: KomboLake) -> Store:

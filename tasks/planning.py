@@ -10,7 +10,6 @@ from typing import Any
 from prefect.artifacts import create_table_artifact
 
 from tasks import batch_reports, stale, subjects
-from tasks.applying import claims_of
 from tasks.credentials import KomboCredentials, KomboLake
 from tasks.lake import claims, plans
 from tasks.lake.plans import Plan, PlanRow
@@ -19,6 +18,7 @@ from tasks.lake.store import Store, check, open_store, put_bytes
 from tasks.operations import OPERATIONS
 from tasks.policies import reads
 from tasks.rows import InvalidRows, Problem, Rehearsal, parse
+from tasks.standings import claims_of
 from tasks.subjects import MOVE, REJECT
 
 

@@ -8,6 +8,7 @@ A row has its operation in the column `operation`. Its arguments are columns of 
 from __future__ import annotations
 
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
@@ -48,6 +49,7 @@ class InvalidRows(ValueError):
 
 
 _TOLD = 100
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
 
 
 class Rehearsal(KomboCredentials):
@@ -78,6 +80,9 @@ def parse(sheet: Sheet, integration: str) -> tuple[list[PlanRow], list[Problem]]
     for line in sheet.lines:
         try:
             row = _row(line, integration, rehearsal, text=sheet.text)
+        except UnicodeError:
+            problems.append((line.number, "has half a character (a lone surrogate), which cannot be sent"))
+            continue
         except (ValueError, TypeError) as error:
             problems.append((line.number, str(error)))
             continue
@@ -187,6 +192,8 @@ def _typed(cell: str, options: tuple[Any, ...], column: str) -> Any:
         return cell.strip().lower() == "true"
     if str not in kinds and cell.lstrip()[:1] in ("[", "{"):
         return _json(cell, _column(column))
+    if kinds & {int, float} and str not in kinds and _NUMBER.fullmatch(cell.strip()):
+        return json.loads(cell)
     if list in kinds and str not in kinds:
         return [part.strip() for part in cell.split(",")]
     return cell.strip()
@@ -194,9 +201,15 @@ def _typed(cell: str, options: tuple[Any, ...], column: str) -> Any:
 
 def _json(text: str, name: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
-        raise ValueError(f"{name}: this is not valid JSON") from None
+        return json.loads(text, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{name}: this is not valid JSON, or says the same thing twice") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError
+    return dict(pairs)
 
 
 def _column(name: str) -> str:

@@ -22,6 +22,8 @@ from tasks.lake.errors import LakeRefused, LakeUnavailable
 
 MOST_BYTES = 256 * 2**20
 
+_INDEX = re.compile(r"__index_level_\d+__")  # pandas keeps its row numbers in the file
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -76,18 +78,19 @@ def _content(url: str, options: dict[str, Any]) -> bytes:
     try:
         fs, path = fsspec.core.url_to_fs(url, **options)
         fs.invalidate_cache()
-        size = fs.size(path)
-        usable = size is not None and size <= MOST_BYTES and not fs.isdir(path)
+        usable = (fs.size(path) or 0) <= MOST_BYTES and not fs.isdir(path)  # some servers do not tell the size
         content: bytes = fs.cat_file(path) if usable else b""
     except FileNotFoundError:
-        raise LakeRefused("the file of rows does not exist where the worker looks for it") from None
+        raise LakeRefused(
+            "the file of rows does not exist, or is out of reach, where the worker looks for it"
+        ) from None
     except PermissionError:
         raise LakeRefused("the file of rows may not be read") from None
     except (ValueError, ImportError) as error:
         raise LakeRefused(f"the file of rows cannot be opened ({type(error).__name__})") from None
-    except OSError as error:
+    except Exception as error:  # each store has errors of its own, and many quote the address
         raise LakeUnavailable(f"the file of rows could not be read ({type(error).__name__})") from None
-    if not usable:
+    if not usable or len(content) > MOST_BYTES:
         raise LakeRefused(f"the file of rows is a folder, or larger than {MOST_BYTES // 2**20} MB: split it")
     return content
 
@@ -114,7 +117,9 @@ def _strict(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        raise LakeRefused("the file of rows is neither Parquet nor text in UTF-8, UTF-16 or Windows-1252") from None
+        raise LakeRefused(
+            "the file of rows is neither Parquet nor text in UTF-8, UTF-16 or Windows-1252; save a spreadsheet as CSV"
+        ) from None
 
 
 def _csv(content: bytes) -> Sheet:
@@ -173,7 +178,11 @@ def _parquet(content: bytes) -> Sheet:
     lines, problems = [], [(0, text) for text in _flaws(table.column_names)]
     for number, record in enumerate(records, 1):
         try:
-            cells = {name: _plain(value) for name, value in record.items() if value is not None and value != ""}
+            cells = {
+                name: _plain(value)
+                for name, value in record.items()
+                if value is not None and value != "" and not _INDEX.fullmatch(name)
+            }
         except TypeError as error:
             problems.append((number, str(error)))
             continue
@@ -191,7 +200,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         if value.tzinfo is None:
             raise TypeError("a time has no time zone: store it as a timestamp in UTC")
-        return f"{value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+        return f"{value.astimezone(dt.UTC).replace(tzinfo=None).isoformat()}Z"  # as people write it into a CSV file
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

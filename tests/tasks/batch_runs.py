@@ -13,30 +13,31 @@ from typing import Any
 import tasks.kombo.client
 from deployments.demo.server import Surface
 from tasks import stale
-from tasks.applying import Applied, Course, apply_rows, known_outcomes
+from tasks.applying import Applied, Course, apply_rows
 from tasks.credentials import KomboCredentials
 from tasks.lake import plans
 from tasks.lake.plans import Plan, PlanRow, row_key
 from tasks.lake.store import Store, open_store
+from tasks.standings import known_outcomes
 
 
 def credentials(demo: Surface) -> KomboCredentials:
     return KomboCredentials(api_key=demo.api_key, base_url=demo.base_url)
 
 
-def pending(demo: Surface) -> list[dict[str, Any]]:
-    """Applications that may be rejected, of the demo's first integration."""
+def pending(demo: Surface, integration: str | None = None) -> list[dict[str, Any]]:
+    """Applications that may be rejected, of the demo's first integration or another."""
     rule = stale.Rule(datetime.now(UTC), 7)
-    found = demo.records(demo.integrations[0], "applications", include_deleted=False)
+    found = demo.records(integration or demo.integrations[0], "applications", include_deleted=False)
     return [one for one in found if stale.excluded(one, rule) is None]
 
 
-def rejections(demo: Surface, count: int, *, skip: int = 0) -> Plan:
-    """A plan to reject so many applications."""
-    integration = demo.integrations[0]
+def rejections(demo: Surface, count: int, *, integration: str | None = None) -> Plan:
+    """A plan to reject so many applications of the demo's first integration or another."""
+    integration = integration or demo.integrations[0]
     reasons = demo.records(integration, "rejection_reasons", include_deleted=False)
     rows = []
-    for one in pending(demo)[skip : skip + count]:
+    for one in pending(demo, integration)[:count]:
         arguments = json.dumps({"application_id": one["id"], "rejection_reason_id": reasons[0]["id"]}, sort_keys=True)
         rows.append(PlanRow(one["id"], "reject_application", arguments, application_id=one["id"], seen=stale.seen(one)))
     assert len(rows) == count

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.lake.errors import LakeRefused
+from tasks.lake.errors import LakeRefused, LakeUnavailable
 from tasks.lake.plans import plan_id
 from tasks.lake.sheets import read_sheet
 from tasks.rows import InvalidRows, parse
+from tests.servers import Bucket
 
 INTEGRATION = "workday:HWUTwvyx2wLoSUHphiWVrp28"
 ONE, TWO, STAGE = "FDUnFHR1VbK83MSaj1G8xUBs", "H77fDF8uvEzGNPRubiz5DvQ7", "8x3YKRDcuRnwShdh96ShBNn1"
@@ -216,7 +217,22 @@ def test_parquet_keeps_types(file: Path) -> None:
     pq.write_table(pa.Table.from_pylist([record]), file)
     found, problems = parse(read_sheet(str(file)), INTEGRATION)
     assert problems == []
-    assert json.loads(found[0].arguments)["start_time"] == "2027-03-29T01:00:00.000Z"
+    assert json.loads(found[0].arguments)["start_time"] == "2027-03-29T01:00:00Z"
+    written_as_csv = {name: cell for name, cell in OPERATIONS["create_interview"].items() if not name.startswith("end")}
+    same = {**written_as_csv, "end_time": "2027-03-29T02:00:00Z", "interviewer_user_ids": ONE}
+    again, _ = rows(file, written({"operation": "create_interview", **same}))
+    assert again[0].key == found[0].key
+
+
+def test_a_number_is_the_same_in_csv_and_parquet(file: Path) -> None:
+    given = {"operation": "create_application", **OPERATIONS["create_application"]}
+    del given["candidate.salary_expectations"], given["gdpr_consent.given"]
+    period, amount = "candidate.salary_expectations.period", "candidate.salary_expectations.amount"
+    csv, _ = rows(file, written({**given, period: "YEAR", amount: "50000"}))
+    pq.write_table(pa.Table.from_pylist([{**given, period: "YEAR", amount: 50000, "__index_level_0__": 7}]), file)
+    parquet, problems = parse(read_sheet(str(file)), INTEGRATION)
+    assert problems == []
+    assert parquet[0].key == csv[0].key
 
 
 def test_a_file_of_the_workers_own_is_not_attached(file: Path) -> None:
@@ -238,6 +254,35 @@ def test_a_file_that_is_not_there_is_said_without_its_name(tmp_path: Path) -> No
     with pytest.raises(LakeRefused) as caught:
         read_sheet(str(tmp_path / "Ada Lovelace.csv"))
     assert "Ada" not in str(caught.value)
+
+
+def test_a_store_that_does_not_answer_is_told_without_the_files_address() -> None:
+    options = {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:1"}
+    with pytest.raises(LakeUnavailable) as caught:
+        read_sheet("s3://bucket/Ada.csv", {**options, "config_kwargs": {"retries": {"max_attempts": 0}}})
+    assert "Ada" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_a_file_on_s3_is_read(bucket: Bucket) -> None:
+    url = f"{bucket.new_url()}/rows.csv"
+    bucket.client().pipe_file(url, TEXT.encode("utf-16"))
+    assert len(read_sheet(url, bucket.options).lines) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"application_id": "' + ONE + '", "content": "a", "content": "b"}', "[" * 100_000, '{"content": NaN}', "{"],
+)
+def test_json_that_may_be_read_in_two_ways_or_not_at_all_is_a_problem(file: Path, arguments: str) -> None:
+    _, problems = rows(file, written({"operation": "add_application_note", "arguments": arguments}))
+    assert [line for line, _ in problems] == [2]
+
+
+def test_half_a_character_is_a_problem_and_not_quoted(file: Path) -> None:
+    arguments = '{"application_id": "' + ONE + '", "content": "Ada \\ud800"}'
+    _, problems = rows(file, written({"operation": "add_application_note", "arguments": arguments}))
+    assert [line for line, _ in problems] == [2]
+    assert "ud800" not in problems[0][1]
 
 
 def test_a_file_on_another_store_is_read(file: Path) -> None:
