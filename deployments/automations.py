@@ -9,6 +9,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from deployments import manifest
 
@@ -16,6 +17,10 @@ FOLDER = Path(__file__).parent
 ALERTS_BLOCK = "kombo-alerts"
 ALERTS = f"custom-webhook/{ALERTS_BLOCK}"
 """Whoever is told, as the files name it."""
+
+
+class InvalidAutomation(ValueError):
+    """A file has something that is no automation; the text says which and why."""
 
 
 class NotYet(LookupError):
@@ -33,17 +38,22 @@ def read(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
         By name, as they are written.
 
     Raises:
-        ValueError: A file has something else, or a name twice.
+        InvalidAutomation: A file has something else, or a name twice.
     """
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.yaml")):
-        document = YAML(typ="safe").load(path)
+        try:
+            document = YAML(typ="safe").load(path)
+        except YAMLError as error:
+            raise InvalidAutomation(f"{path.name} is not YAML: {error}") from None
         several = document.get("automations", [document]) if isinstance(document, dict) else document
         for one in several:
             if not isinstance(one, dict) or not {"name", "trigger", "actions"} <= one.keys():
-                raise ValueError(f"{path.name} has something without name, trigger and actions, so no automation")
+                raise InvalidAutomation(
+                    f"{path.name} has something without name, trigger and actions, so no automation"
+                )
             if one["name"] in found:
-                raise ValueError(f"{path.name}: there is another automation {one['name']}")
+                raise InvalidAutomation(f"{path.name}: there is another automation {one['name']}")
             found[one["name"]] = one
     return found
 
@@ -58,7 +68,7 @@ def build(client: SyncPrefectClient, automation: Mapping[str, Any], *, within: f
 
     Raises:
         NotYet: It refers to a deployment or block that is not there.
-        ValueError: Prefect does not take it.
+        InvalidAutomation: Prefect does not take it.
     """
     trigger = dict(automation["trigger"]) if within is None else {**automation["trigger"], "within": within}
     actions = [_with_ids(client, action) for action in automation["actions"]]
@@ -68,7 +78,7 @@ def build(client: SyncPrefectClient, automation: Mapping[str, Any], *, within: f
         )
     except ValidationError as error:
         said = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ValueError(f"automation {automation['name']}: {'; '.join(said)}") from None
+        raise InvalidAutomation(f"automation {automation['name']}: {'; '.join(said)}") from None
 
 
 def _with_ids(client: SyncPrefectClient, action: Mapping[str, Any]) -> dict[str, Any]:

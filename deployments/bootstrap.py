@@ -20,6 +20,7 @@ automations that start deployments. Schedules that `prefect.yaml` no longer has 
 """
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -29,8 +30,6 @@ from itertools import chain
 from typing import Any
 
 import httpx
-from prefect.blocks.core import Block
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
@@ -39,9 +38,8 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 from pydantic import TypeAdapter, ValidationError
 
-from deployments import automations, deployed, manifest
-from deployments.steps import Step
-from tasks.credentials import CREDENTIALS_BLOCK, LAKE_BLOCK, KomboCredentials, KomboLake
+from deployments import automations, blocks, deployed, manifest
+from deployments.steps import Environment, Step, said
 from tasks.parameters import IntegrationId, Integrations, Name
 
 VARIABLES: Mapping[str, Any] = {
@@ -53,13 +51,6 @@ VARIABLES: Mapping[str, Any] = {
 """The variables that `prefect.yaml` takes, with their types."""
 
 _MANAGED = "prefect:managed"
-_S3_KEYS = {
-    "access_key_id": "AWS_ACCESS_KEY_ID",
-    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
-    "session_token": "AWS_SESSION_TOKEN",
-}
-
-Environment = Mapping[str, str]
 
 
 def bootstrap(
@@ -76,20 +67,24 @@ def bootstrap(
     Returns:
         Everything, in the order in which it was looked at.
     """
+    return list(_steps(client, environment, pool_type, apply=apply))
+
+
+def _steps(
+    client: SyncPrefectClient, environment: Environment, pool_type: str | None, *, apply: bool
+) -> Iterator[Step]:
+    """Each once it is done, so that what was changed is known even if the next one fails."""
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    kind = pool_type or given.get("KOMBO_POOL_TYPE")
-    steps = []
     for step in chain(
-        _pool(client, kind),
-        _blocks(client, given),
+        _pool(client, pool_type or given.get("KOMBO_POOL_TYPE")),
+        blocks.steps(client, given),
         _variables(client, given),
         deployed.steps(client, apply=apply),
         _automations(client, given, apply=apply),  # after the blocks, which they refer to
     ):
         if apply and step.do:
             step.do()
-        steps.append(step)
-    return steps
+        yield step
 
 
 def _pool(client: SyncPrefectClient, kind: str | None) -> Iterator[Step]:
@@ -122,76 +117,6 @@ def _pool(client: SyncPrefectClient, kind: str | None) -> Iterator[Step]:
             )
 
 
-def _blocks(client: SyncPrefectClient, given: Environment) -> Iterator[Step]:
-    """Of a block that is there, only what is given is changed."""
-    key = _named(given, {"api_key": "KOMBO_API_KEY", "base_url": "KOMBO_BASE_URL"})
-    yield _block(client, KomboCredentials, CREDENTIALS_BLOCK, key, "KOMBO_API_KEY")
-    lake: dict[str, Any] = _named(given, {"url": "KOMBO_LAKE"})
-    if lake.get("url", "").startswith("s3://"):
-        lake |= _named(given, {"endpoint_url": "AWS_ENDPOINT_URL", "region": "AWS_REGION"})
-        if "AWS_ACCESS_KEY_ID" in given:  # one pair of keys, not half of the old one with half of the new
-            lake |= {field: given.get(name) for field, name in _S3_KEYS.items()}
-            if "AWS_SECRET_ACCESS_KEY" not in given:
-                yield Step("missing", "AWS_SECRET_ACCESS_KEY, which belongs to AWS_ACCESS_KEY_ID")
-                lake = {}
-    yield _block(client, KomboLake, LAKE_BLOCK, lake, "KOMBO_LAKE")
-    alerts: dict[str, Any] = {}
-    if url := given.get("KOMBO_ALERT_URL"):
-        if not re.match(r"https?://[^/\s]+\S*$", url):
-            yield Step("missing", "KOMBO_ALERT_URL is not an http or https address")
-            return
-        alerts = {
-            "name": automations.ALERTS_BLOCK,
-            "url": "{{url}}",  # a secret: whoever has it can write to the channel
-            "json_data": {"text": "{{subject}}\n{{body}}"},
-            "secrets": {"url": url},
-        }
-    yield _block(client, CustomWebhookNotificationBlock, automations.ALERTS_BLOCK, alerts, "KOMBO_ALERT_URL")
-
-
-def _named(given: Environment, names: Mapping[str, str]) -> dict[str, str]:
-    return {field: given[name] for field, name in names.items() if name in given}
-
-
-def _block(client: SyncPrefectClient, kind: type[Block], name: str, wanted: Mapping[str, Any], variable: str) -> Step:
-    slug = str(kind.get_block_type_slug())
-    what = f"block {slug}/{name}"
-    try:
-        found = dict(client.read_block_document_by_name(name, slug, include_secrets=True).data)
-    except ObjectNotFound:
-        found = {}
-    if not wanted:
-        if found:
-            return Step("unchanged", f"{what}; {variable} is not set")
-        return Step("note", f"{what}: there is none, and {variable} is not set; {_WITHOUT[variable]}")
-    try:
-        block = kind(**{**found, **wanted})
-        if isinstance(block, KomboCredentials):
-            block.get_client().close()
-    except ValidationError as error:
-        return Step("missing", f"{what} cannot be made of the environment: {_said(error)}")
-    except ValueError as error:
-        return Step("missing", f"{what} cannot be made of the environment: {error}")
-    made = block.model_dump(mode="json", context={"include_secrets": True})
-    changed = [field for field in wanted if made[field] != found.get(field)]
-    if not changed:
-        return Step("unchanged", what)
-    save = partial(block.save, name, overwrite=True, _sync=True)  # type: ignore[call-arg]
-    return Step("change" if found else "create", f"{what}: {', '.join(changed)}", save)
-
-
-def _said(error: ValidationError) -> str:
-    """What is wrong, without the value that is: it may be a secret."""
-    return "; ".join(f"{'.'.join(map(str, (*one['loc'], '')))} {one['msg']}".lstrip() for one in error.errors())
-
-
-_WITHOUT = {
-    "KOMBO_API_KEY": "runs need it in the workers' environment",
-    "KOMBO_LAKE": "runs need it in the workers' environment, or write to ./lake",
-    "KOMBO_ALERT_URL": "nobody is told of runs that fail",
-}
-
-
 def _variables(client: SyncPrefectClient, given: Environment) -> Iterator[Step]:
     used = {name for text in manifest.texts(manifest.load().model_dump()) for name in manifest.VARIABLE.findall(text)}
     for name, kind in VARIABLES.items():
@@ -205,7 +130,7 @@ def _variables(client: SyncPrefectClient, given: Environment) -> Iterator[Step]:
         try:
             value = TypeAdapter(kind).validate_python(_list(text) if kind is Integrations else text)
         except ValidationError as error:
-            yield Step("missing", f"variable {name}: {name.upper()} is not right: {_said(error)}")
+            yield Step("missing", f"variable {name}: {name.upper()} is not right: {said(error)}")
             continue
         if found is None:
             create = VariableCreate(name=name, value=value, tags=[manifest.TAG])
@@ -245,12 +170,12 @@ def _automations(client: SyncPrefectClient, given: Environment, *, apply: bool) 
             yield Step("note", f"{what} is switched off; it stays so")
 
 
-_UNREACHABLE = "cannot reach {url}: is the server up, and does PREFECT_API_URL name it?"
+_NO_API = "{url} is no Prefect API: PREFECT_API_URL ends in /api, or on Prefect Cloud in the id of the workspace"
 _ANSWERS = {
     401: "{url} refuses the login: set PREFECT_API_KEY (Prefect Cloud) or PREFECT_API_AUTH_STRING (your own server)",
     403: "{url} does not allow this: the key's account needs the right to change blocks, variables and automations",
-    404: "{url} is no Prefect API: PREFECT_API_URL ends in /api, or on Prefect Cloud in the id of the workspace",
-    405: "{url} is no Prefect API: PREFECT_API_URL ends in /api, or on Prefect Cloud in the id of the workspace",
+    404: _NO_API,
+    405: _NO_API,
 }
 
 
@@ -262,27 +187,33 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="change nothing, and exit with 1 if anything differs")
-    parser.add_argument(
-        "--pool-type", help="type of the work pool, such as process, docker, kubernetes, prefect:managed"
-    )
+    parser.add_argument("--pool-type", help="of the work pool: process, docker, kubernetes, ecs, prefect:managed, ...")
     options = parser.parse_args()
     url = PREFECT_API_URL.value()
     if not url:  # Prefect would start a server of its own, and all that is made would be gone with it
         parser.exit(2, "PREFECT_API_URL is not set: it names the server, such as http://127.0.0.1:4200/api\n")
+    fault = False
     try:
         with get_client(sync_client=True) as client:
-            steps = bootstrap(client, os.environ, pool_type=options.pool_type, apply=not options.check)
-    except httpx.HTTPStatusError as error:  # its text may quote what was sent
-        status = error.response.status_code
+            for step in _steps(client, os.environ, options.pool_type, apply=not options.check):
+                print(f"{_say(step, check=options.check):<12}{step.what}", flush=True)
+                fault |= step.kind == "missing" or (options.check and step.kind in ("create", "change"))
+    except (httpx.HTTPError, json.JSONDecodeError, ValidationError) as error:
+        parser.exit(2, f"{_trouble(error, url)}\n")
+    except (automations.InvalidAutomation, manifest.InvalidManifest) as error:
+        parser.exit(2, f"{error}\n")
+    sys.exit(1 if fault else 0)
+
+
+def _trouble(error: Exception, url: str) -> str:
+    """What to do about it. An error's own text may quote what was sent, or what is stored."""
+    if isinstance(error, httpx.HTTPStatusError):
+        status, request = error.response.status_code, error.request
         said = _ANSWERS.get(status, "{url} answered {status} to {method} {path}")
-        request = error.request
-        parser.exit(2, said.format(url=url, status=status, method=request.method, path=request.url.path) + "\n")
-    except httpx.TransportError as error:
-        parser.exit(2, f"{_UNREACHABLE.format(url=url)} ({type(error).__name__})\n")
-    for step in steps:
-        print(f"{_say(step, check=options.check):<12}{step.what}")
-    if any(step.kind == "missing" or (options.check and step.do) for step in steps):
-        sys.exit(1)
+        return said.format(url=url, status=status, method=request.method, path=request.url.path)
+    if isinstance(error, httpx.HTTPError):
+        return f"cannot reach {url}: is the server up, and does PREFECT_API_URL name it? ({type(error).__name__})"
+    return _NO_API.format(url=url)
 
 
 def _say(step: Step, *, check: bool) -> str:

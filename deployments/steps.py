@@ -1,7 +1,11 @@
 """What bootstrap says and does of one thing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
+
+from pydantic import ValidationError
+
+Environment = Mapping[str, str]
 
 
 class Step(NamedTuple):
@@ -16,3 +20,8 @@ class Step(NamedTuple):
     kind: Literal["create", "change", "unchanged", "missing", "note"]
     what: str
     do: Callable[[], object] | None = None
+
+
+def said(error: ValidationError) -> str:
+    """What is wrong, without the value that is: it may be a secret."""
+    return "; ".join(f"{'.'.join(map(str, (*one['loc'], '')))} {one['msg']}".lstrip() for one in error.errors())

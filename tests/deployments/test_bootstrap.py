@@ -556,7 +556,8 @@ def refusing() -> Iterator[Callable[[int], str]]:
         (401, "refuses the login: set PREFECT_API_KEY"),
         (403, "does not allow this"),
         (405, "is no Prefect API: PREFECT_API_URL ends in /api"),
-        (422, "answered 422 to"),
+        (422, "answered 422 to GET /api/work_pools/kombo"),
+        (200, "is no Prefect API"),
     ],
 )
 def test_a_refusal_says_what_to_do_and_quotes_nothing(refusing: Callable[[int], str], status: int, said: str) -> None:
@@ -588,5 +589,7 @@ def test_an_automation_in_another_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "some.yaml").write_text("- {name: some, trigger: {}, actions: []}\n")
     assert list(automations.read(tmp_path)) == ["more", "some"]
     (tmp_path / "wrong.yaml").write_text("- {name: wrong}\n")
-    with pytest.raises(ValueError, match=r"wrong\.yaml has something without name, trigger and actions"):
+    with pytest.raises(
+        automations.InvalidAutomation, match=r"wrong\.yaml has something without name, trigger and actions"
+    ):
         automations.read(tmp_path)
