@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -32,6 +33,7 @@ from prefect.events.schemas.automations import AutomationCore
 from ruamel.yaml import YAML
 
 from deployments import automations, manifest
+from deployments.check import server_problems
 from deployments.processes import free_port
 from tests.deployments.prefects import command, connected, server
 
@@ -196,6 +198,23 @@ def test_one_deploy_brings_all_deployments(site: Site, client: SyncPrefectClient
         assert found.concurrency_options
         assert one.concurrency_limit
         assert found.concurrency_options.collision_strategy.value == one.concurrency_limit.collision_strategy
+
+
+def test_the_check_before_a_deploy_asks_the_server(
+    site: Site, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert server_problems(client) == []
+    client.delete_variable_by_name("kombo_stale_reason")
+    assert any("the Prefect variable kombo_stale_reason is not set" in line for line in server_problems(client))
+    site.run(**ENV)
+    shutil.copytree(manifest.ROOT / "flows", tmp_path / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    text, file = manifest.FILE.read_text(), tmp_path / "prefect.yaml"
+    file.write_text(text.replace("name: kombo\n", "name: kombo\n      job_variables: {image: x}\n", 1))
+    assert server_problems(client, file) == [
+        f"{one.full_name}: the pool kombo has no job variable image" for one in manifest.load().deployments
+    ]
+    file.write_text(text.replace("name: kombo\n", "name: kombos\n", 1))
+    assert server_problems(client, file) == ["there is no work pool kombos: run python -m deployments.bootstrap"]
 
 
 def test_a_deploy_fills_parameters_from_the_variables(site: Site, client: SyncPrefectClient) -> None:
