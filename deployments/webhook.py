@@ -54,6 +54,7 @@ from tasks.parameters import IntegrationId
 
 EVENT = "kombo.data-changed"
 MOST_BYTES = 64 * 1024  # of a message; Kombo's have a few hundred
+MOST_SECONDS = 10  # to send it in
 BEFORE_NIGHT = dt.timedelta(minutes=30)  # the nightly run is not to find the slot taken
 
 _HAS_THE_SLOT = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
@@ -246,7 +247,7 @@ def application(
         """Answer 2xx to whatever is Kombo's, known here or not: it is no error of Kombo's."""
         body = bytearray()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(MOST_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > MOST_BYTES:

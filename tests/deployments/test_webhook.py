@@ -187,7 +187,7 @@ def test_a_body_that_says_it_is_too_large_is_refused(strict: Site) -> None:
 
 def test_a_body_that_grows_too_large_is_refused_before_its_end(strict: Site) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", int(strict.url.split(":")[2].strip("/"))), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", httpx.URL(strict.url).port or 0), timeout=20) as connection:
         connection.sendall(head + b"10001\r\n" + b"x" * 0x10001 + b"\r\n")  # and no end
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -196,11 +196,24 @@ def test_the_largest_body_that_is_taken_is_read_to_its_end(strict: Site) -> None
     assert strict.post(BODY + b" " * (webhook.MOST_BYTES - len(BODY))) in (200, 202)
 
 
-def test_a_sender_that_hangs_up_disturbs_nobody(strict: Site) -> None:
-    port = int(strict.url.split(":")[2].strip("/"))
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+@contextmanager
+def half_a_message(site: Site) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", httpx.URL(site.url).port or 0), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        yield connection
+
+
+def test_a_sender_that_hangs_up_disturbs_nobody(strict: Site, caplog: pytest.LogCaptureFixture) -> None:
+    with half_a_message(strict):
+        pass
     assert strict.send(["ats_jobs"]) == 202
+    assert "Exception" not in caplog.text
+
+
+def test_a_sender_that_does_not_go_on_is_not_waited_for(strict: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "MOST_SECONDS", 0.05)
+    with half_a_message(strict) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("kind", ["sync-finished", "integration-state-changed", "of-next-year"])
