@@ -86,6 +86,12 @@ def test_another_line_of_code_installs_nothing_again() -> None:
     assert copied == ["pyproject.toml deployments/constraints.txt ./"]
 
 
+def test_nothing_is_compiled_which_the_base_could_not() -> None:
+    installs = [step.value for step in STEPS if "uv pip install" in step.value]
+    assert len(installs) == 1
+    assert "--only-binary :all:" in installs[0]
+
+
 def test_it_is_told_no_secret() -> None:
     given = [step.value for step in STEPS if step.name in {"ENV", "ARG"}]
     assert not re.search(r"key|secret|token|passw|_url=", " ".join(given), re.IGNORECASE)
