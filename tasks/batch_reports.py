@@ -19,7 +19,7 @@ _COLUMNS = (
     *("code", "why", "sent at"),
 )
 _ORDER = {"unknown": 0, "refused": 1, "skipped": 2, "done": 3}
-NOT_REACHED = "not reached: the batch stopped before it; running the plan again goes on with it"
+NOT_REACHED = 'not reached: the batch stopped before it; "Retry" goes on with it'
 
 
 class BatchFailed(Exception):
@@ -84,8 +84,12 @@ def complete(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
 
 def counts(outcomes: Mapping[str, Outcome]) -> dict[str, int]:
     """Count outcomes by kind, those not reached apart."""
-    found = Counter("not reached" if one.why == NOT_REACHED else one.kind for one in outcomes.values())
+    found = Counter(_kind(one) for one in outcomes.values())
     return {kind: found[kind] for kind in ("done", "skipped", "refused", "unknown", "not reached")}
+
+
+def _kind(one: Outcome) -> str:
+    return "not reached" if one.why == NOT_REACHED else one.kind
 
 
 def sentence(outcomes: Mapping[str, Outcome], stopped: str | None) -> str:
@@ -111,7 +115,7 @@ def report_table(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[dict[str, 
 def _outcome(row: PlanRow, one: Outcome) -> dict[str, Any]:
     why = one.why if not one.warnings else f"{len(one.warnings)} warnings from Kombo, in the lake"
     found = {
-        "outcome": one.kind,
+        "outcome": _kind(one),
         "code": one.code,
         "why": f"{why or ''} (not recorded in the lake)" if one.unrecorded else why,
         "line": row.lines,
