@@ -53,6 +53,7 @@ from deployments.changed import Change, Inbox, affected
 from tasks.parameters import IntegrationId
 
 EVENT = "kombo.data-changed"
+DEPLOYMENT = "kombo-export/nightly"
 MOST_BYTES = 64 * 1024  # of a message; Kombo's have a few hundred
 MOST_SECONDS = 10  # to send it in
 BEFORE_NIGHT = dt.timedelta(minutes=30)  # the nightly run is not to find the slot taken
@@ -137,10 +138,11 @@ class Nightly:
                 return
 
     async def _runs(self, which: FlowRunFilter | None = None, limit: int = 20) -> list[FlowRun]:
+        flow, deployment = DEPLOYMENT.split("/")
         async with get_client() as client:
             return await client.read_flow_runs(
-                flow_filter=FlowFilter(name=FlowFilterName(any_=["kombo-export"])),
-                deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["nightly"])),
+                flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
+                deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
                 flow_run_filter=which,
                 sort=FlowRunSort.EXPECTED_START_TIME_DESC,
                 limit=limit,

@@ -22,7 +22,7 @@ import pytest
 import uvicorn
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments import webhook
+from deployments import automations, manifest, webhook
 from deployments.changed import Change, Inbox
 from deployments.processes import free_port
 from deployments.webhook import NotStarted, application, deliver, flush
@@ -127,6 +127,12 @@ def test_what_changed_is_emitted_for_that_integration_alone(site: Site) -> None:
         "integrations": [ONE],
         "collections": ["applications", "candidates", "jobs", "offers", "interviews"],
     }
+
+
+def test_it_watches_the_deployment_that_the_automation_runs() -> None:
+    (action,) = automations.read()["kombo-data-changed"]["actions"]
+    assert action["deployment_id"] == webhook.DEPLOYMENT
+    assert webhook.DEPLOYMENT in {one.full_name for one in manifest.load().deployments}
 
 
 BODY = json.dumps(message(["ats_jobs"])).encode()
