@@ -19,7 +19,7 @@ _QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PRE
 
 # Outlives whoever started the process, however that ends, and then ends the process and its children. A worker passes
 # the first signal on to its runs, which are in sessions of their own.
-_GUARD = 'read -r _; kill -TERM -"$0"; sleep 5; kill -KILL -"$0"'
+_GUARD = 'read -r _; kill -TERM -"$0"; for _ in 1 2 3 4 5; do kill -0 -"$0" && sleep 1; done; kill -KILL -"$0"'
 
 
 class DidNotStart(RuntimeError):

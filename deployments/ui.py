@@ -15,7 +15,7 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from deployments.demo.__main__ import OURS
 from deployments.demo.server import DemoProcess
 from deployments.processes import ROOT, DidNotStart, free_port, prefect_server, prefect_worker
 
-STATE = ROOT / ".ui"
 PORT = 4200
 
 _AT_ONCE = {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # a click is followed by a run, not by ten seconds of waiting
@@ -50,26 +49,31 @@ class Place:
 
 
 @contextmanager
-def place() -> Iterator[Place]:
-    """Take the first place that no living `make ui` has, and clear away what an earlier one has left there."""
-    STATE.mkdir(exist_ok=True)
+def place(folder: Path) -> Iterator[Place]:
+    """Take the first place that no living `make ui` has, and clear away what an earlier one has left there.
+
+    Args:
+        folder: Gets the places, in `.ui` and `lake`.
+    """
+    state = folder / ".ui"
+    state.mkdir(exist_ok=True)
     number = 0
     while True:
         number += 1
-        lock = (STATE / f"{number}.lock").open("wb")
+        lock = (state / f"{number}.lock").open("wb")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back when this process ends, however it does
             break
         except BlockingIOError:
             lock.close()
-    root = ROOT / OURS.parent
+    root = folder / OURS.parent
     if not root.exists():
         root.mkdir()
-        (ROOT / OURS).touch()  # `make demo` may have the folder too
+        (folder / OURS).touch()  # `make demo` may have it too
     lake = root / ("ui" if number == 1 else f"ui-{number}")
-    for left in (lake, *STATE.glob(f"{number}-*")):  # the stand-in starts afresh, and so does what was made of it
+    for left in (lake, *state.glob(f"{number}-*")):  # the stand-in starts afresh, and so does what was made of it
         shutil.rmtree(left, ignore_errors=True)
-    home = Path(tempfile.mkdtemp(prefix=f"{number}-", dir=STATE))
+    home = Path(tempfile.mkdtemp(prefix=f"{number}-", dir=state))
     try:
         yield Place(home, lake, PORT if number == 1 and not _taken(PORT) else free_port())
     finally:
@@ -180,36 +184,51 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def run(folder: Path, *, browse: bool) -> None:
+    """Bring everything up and wait for a signal, then take it down.
+
+    Args:
+        folder: Gets `.ui` and `lake`.
+        browse: Whether to open a browser, where there is a screen.
+
+    Raises:
+        KeyboardInterrupt: Everything is down.
+        DidNotStart: A part did not start.
+        NotPrepared: The server could not be filled.
+    """
+    print("Starting a Prefect server, a worker and a stand-in for Kombo, in about half a minute ...", flush=True)
+    with place(folder) as here, stack(here) as demo:
+        address = f"http://127.0.0.1:{here.port}/deployments"
+        print(
+            f"""
+  {address}
+
+In the menu of nightly, "Quick run" exports into {here.lake.relative_to(folder)}/. The others have forms to fill.
+The stand-in for Kombo is {demo.base_url}, with {" and ".join(demo.integrations)}.
+Schedules are switched off here. Ctrl-C takes everything down.
+""",
+            flush=True,
+        )
+        if browse and _has_screen():
+            webbrowser.open(address)
+        while signal.getsignal(signal.SIGINT) is _stop:
+            signal.pause()
+
+
 def main() -> None:
     """Run until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m deployments.ui", description=__doc__)
     parser.add_argument("--no-open", dest="open", action="store_false", help="only print the address")
+    parser.add_argument("--folder", type=Path, default=ROOT, help="gets `.ui` and `lake`; by default the checkout")
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
-        print("Starting a Prefect server, a worker and a stand-in for Kombo, in about half a minute ...", flush=True)
-        with place() as here, stack(here) as demo:
-            address = f"http://127.0.0.1:{here.port}/deployments"
-            lake = here.lake.relative_to(ROOT)
-            print(
-                f"""
-  {address}
-
-In the menu of kombo-export/nightly, "Quick run" exports into {lake}/. The other deployments have forms.
-The stand-in for Kombo is {demo.base_url}, with {" and ".join(demo.integrations)}.
-Schedules are switched off here. Ctrl-C takes everything down.
-""",
-                flush=True,
-            )
-            if options.open and _has_screen():
-                webbrowser.open(address)
-            while True:
-                signal.pause()
-    except KeyboardInterrupt:
-        print("\nEverything is down; nothing is left running.", flush=True)
+        with suppress(KeyboardInterrupt):
+            run(options.folder.resolve(), browse=options.open)
     except (DidNotStart, NotPrepared) as error:
         sys.exit(f"{error}\n\nNothing is left running.")
+    print("\nEverything is down; nothing is left running.", flush=True)
 
 
 if __name__ == "__main__":

@@ -169,8 +169,3 @@ def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_runs(
         export(**given)
     assert kombo.requests == []
     assert not lake.exists()
-
-
-def test_the_form_explains_itself() -> None:
-    properties = export.parameters.properties
-    assert all(field.get("description") for field in properties.values())
