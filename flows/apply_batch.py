@@ -41,7 +41,8 @@ def apply_batch(
         batch: Empty, or any name that is new, to send the same content once more on purpose. It is no way to repeat a
             rejection.
         lake: URL or path, or the name of a Kombo Lake block. Empty for the block `kombo-lake`, else the environment's
-            KOMBO_LAKE, else `./lake`. Plans, claims and outcomes are kept there.
+            KOMBO_LAKE, else `./lake`. Plans, claims and outcomes are kept there, and only there is known what was sent:
+            always use the same one, and none that is gone with a container.
         credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's
             KOMBO_API_KEY.
         release: Rows that were sent before with an unknown outcome and that you have found in the ATS not to have

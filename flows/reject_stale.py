@@ -48,7 +48,8 @@ def reject_stale(
         approval: `dry-run` only plans. `ask` waits up to a day for somebody to type the number of applications into the
             run's form ("Resume"). `auto` rejects at once, for schedules.
         lake: URL or path, or the name of a Kombo Lake block. Empty for the block `kombo-lake`, else the environment's
-            KOMBO_LAKE, else `./lake`. Plans, claims and outcomes are kept there.
+            KOMBO_LAKE, else `./lake`. Plans, claims and outcomes are kept there, and only there is known what was sent:
+            always use the same one, and none that is gone with a container.
         credentials: Name of a Kombo Credentials block. Empty for the block `kombo`, else the environment's
             KOMBO_API_KEY.
         release: Applications that were sent before with an unknown outcome and that you have found in the ATS not to be

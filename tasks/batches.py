@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
+from prefect import runtime
 from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 
 from tasks import applying, batch_reports, standings
 from tasks.applying import Applied, Course
@@ -14,7 +18,7 @@ from tasks.approvals import PlanExpired, check_age
 from tasks.credentials import KomboCredentials, KomboLake
 from tasks.lake import plans
 from tasks.lake.claims import Outcome, Standing
-from tasks.lake.errors import LakeError
+from tasks.lake.errors import LakeError, LakeRefused
 from tasks.lake.plans import Plan
 from tasks.lake.store import Store, open_store
 from tasks.planning import checked_store
@@ -27,8 +31,27 @@ logger = logging.getLogger(__name__)
 
 
 def plan_of(lake: KomboLake, run_id: str) -> Plan | None:
-    """Return the plan that a flow run has made, None if it has made none: a restarted run goes on with its own."""
-    return plans.of_run(_open(lake), run_id)
+    """Return the plan that a flow run has made, None if it has made none: a restarted run goes on with its own.
+
+    Raises:
+        LakeRefused: It has made one, and the lake does not have it any more: nor has it what was sent.
+        LakeError: The lake does not work.
+    """
+    plan = plans.of_run(_open(lake), run_id)
+    if plan is None and (runtime.flow_run.run_count or 1) > 1 and _has_shown_a_plan(run_id):
+        raise LakeRefused(
+            "this run has made a plan before, and it is not in the lake any more: nothing was sent. A folder inside a "
+            "container is gone with the container: batch writes need a lake that stays, such as s3://bucket/prefix"
+        )
+    return plan
+
+
+def _has_shown_a_plan(run_id: str) -> bool:
+    wanted = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)]), key=ArtifactFilterKey(like_="kombo-%-plan")
+    )
+    with get_client(sync_client=True) as client:
+        return bool(client.read_artifacts(artifact_filter=wanted, limit=1))
 
 
 @unsafe_writes(task_run_name="rows-{first}-to-{last}")

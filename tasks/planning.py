@@ -11,6 +11,7 @@ from prefect.artifacts import create_table_artifact
 
 from tasks import batch_reports, stale, subjects
 from tasks.credentials import KomboCredentials, KomboLake
+from tasks.kombo.errors import NotOffered
 from tasks.lake import claims, plans
 from tasks.lake.plans import Plan, PlanRow
 from tasks.lake.sheets import read_sheet
@@ -190,18 +191,31 @@ def _against_kombo(
     reasons = {one["id"] for one in subjects.reasons(integration, credentials)} if rejects else set()
     checked = []
     for row in rows:
-        subject = row.application_id or row.candidate_id
-        record = records.get(subject or "")
+        record = records.get(row.application_id or row.candidate_id or "")
         given = json.loads(row.arguments)
         line = int((row.lines or "0").split(",")[0])
-        if subject and record is None:
+        job = _new_job(row)
+        if record is None and (row.application_id or row.candidate_id):
             problems.append((line, "Kombo does not have this application or candidate, or not yet"))
-        elif row.operation == MOVE and given["stage_id"] not in stages.get((record or {}).get("job_id"), ()):
+        elif row.operation == MOVE and given["stage_id"] not in (stages or {}).get((record or {}).get("job_id"), ()):
             problems.append((line, "stage_id: not one of the stages of that application's job"))
         elif row.operation == REJECT and given["rejection_reason_id"] not in reasons:
             problems.append((line, "rejection_reason_id: not one of this integration's, or deleted"))
+        elif job and stages is not None and job not in stages:
+            problems.append((line, "job_id: Kombo does not have this job, or not yet"))
+        elif job and stages is not None and given.get("stage_id") not in (None, *stages[job]):
+            problems.append((line, "stage_id: not one of the stages of that job"))
         checked.append(_with_state(row, record))
     return checked, problems
+
+
+def _new_job(row: PlanRow) -> str | None:
+    """The job that a row creates an application for, where it is given by its Kombo id."""
+    if row.operation not in ("create_application", "create_candidate"):
+        return None
+    given = json.loads(row.arguments)
+    job = row.job_id or given["application"]["job_id"]
+    return None if job.startswith("remote:") else str(job)
 
 
 def _with_state(row: PlanRow, record: Mapping[str, Any] | None) -> PlanRow:
@@ -215,10 +229,17 @@ def _with_state(row: PlanRow, record: Mapping[str, Any] | None) -> PlanRow:
 
 def _stages(
     integration: str, rows: Iterable[PlanRow], records: Mapping[str, Any], credentials: KomboCredentials
-) -> dict[Any, set[str]]:
+) -> dict[Any, set[str]] | None:
+    """The stages of the jobs that rows are about, by job; None if jobs that are only added to cannot be read."""
     moved = [records.get(row.application_id or "", {}) for row in rows if row.operation == MOVE]
     wanted = {record["job_id"] for record in moved if isinstance(record.get("job_id"), str)}
-    return dict(subjects.stages(wanted, integration, credentials))
+    wanted |= {job for row in rows if (job := _new_job(row))}
+    try:
+        return dict(subjects.stages(wanted, integration, credentials))
+    except NotOffered:
+        if moved:
+            raise
+        return None
 
 
 def _changed(row: PlanRow, **fields: Any) -> PlanRow:

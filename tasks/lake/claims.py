@@ -106,9 +106,14 @@ def check_exclusive(store: Store) -> None:
     """Refuse a store where two processes could claim the same row.
 
     Raises:
-        LakeRefused: It has no exclusive create.
+        LakeRefused: It has no exclusive create, or is gone with this process.
         LakeError: It does not work.
     """
+    if store.url.startswith("memory:"):
+        raise LakeRefused(
+            "a lake in memory is gone with this process, and with it what was sent: the next run would send it again; "
+            "batch writes need a folder, or an S3 store; nothing was sent"
+        )
     check(store)
     if not store.conditional:
         raise LakeRefused(
@@ -199,7 +204,10 @@ class Claims:
                 self._create(key, attempt, "claimed", content)
             except Moved:
                 # Ours, if the store's answer to an earlier try was lost on the way.
-                return self._read(key, attempt, "claimed").get("token") == content["token"]
+                found = self._read(key, attempt, "claimed")
+                if found or pause is None:
+                    return found.get("token") == content["token"]
+                time.sleep(pause)  # S3 may call it a conflict and have taken nobody's
             except LakeUnavailable:
                 if pause is None:
                     raise
@@ -219,9 +227,10 @@ class Claims:
         for pause in (*_PAUSES, None):
             try:
                 self._create(outcome.key, attempt, mark, content)
-            except Moved:
-                return True  # by us: nobody else writes after our claim
-            except LakeError:
+            except LakeError as error:
+                with suppress(LakeError):
+                    if isinstance(error, Moved) and self._read(outcome.key, attempt, mark):
+                        return True  # by us: nobody else writes after our claim
                 if pause is None:
                     return False
                 time.sleep(pause)

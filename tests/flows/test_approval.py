@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Crashed
 
 from deployments.demo.server import DemoProcess
+from flows.apply_batch import apply_batch
 from flows.reject_stale import reject_stale
 from tests.tasks import batch_runs
 from tests.workers import Workshop, lose, until, workshop
@@ -39,12 +40,12 @@ def _integration(letter: str) -> str:
 
 
 # An integration a story, so that none meets another's writes.
-RIGHT, WRONG, ABORT, UNANSWERED, LOST, KILLED, CANCELLED = (_integration(letter) for letter in "ABCDEFG")
+RIGHT, WRONG, FILE, UNANSWERED, LOST, KILLED, CANCELLED = (_integration(letter) for letter in "ABCDEFG")
 
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[DemoProcess]:
-    every = [RIGHT, WRONG, ABORT, UNANSWERED, LOST, KILLED, CANCELLED]
+    every = [RIGHT, WRONG, FILE, UNANSWERED, LOST, KILLED, CANCELLED]
     with DemoProcess("small", odd=False, integrations=every, action_latency_ms=300) as running:
         yield running
 
@@ -64,18 +65,25 @@ def deployment(shop: Workshop) -> UUID:
 
 
 @pytest.fixture(scope="module")
-def runs(shop: Workshop, demo: DemoProcess, deployment: UUID) -> dict[str, UUID]:
+def runs(
+    shop: Workshop, demo: DemoProcess, deployment: UUID, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, UUID]:
     """Runs that wait for an answer, one that was killed half way, and one that was lost half way with its worker."""
+    file = tmp_path_factory.mktemp("batch") / "rows.csv"
+    lines = [f"add_application_note;{one['id']};still interested?" for one in batch_runs.pending(demo, FILE)[:2]]
+    file.write_text("\n".join(["operation;application_id;content", *lines]))
+    batch = shop.deploy(apply_batch)
     with shop.worker() as worker:
         made = {UNANSWERED: shop.start(deployment, **parameters(demo, UNANSWERED))}
         # Its plan is a day old but for a moment, so the time to answer is soon over.
         batch_runs.keep(old_plan(demo), shop.worker_env["KOMBO_LAKE"], None, str(made[UNANSWERED]))
-        made |= {who: shop.start(deployment, **parameters(demo, who)) for who in (RIGHT, WRONG, ABORT)}
+        made |= {who: shop.start(deployment, **parameters(demo, who)) for who in (RIGHT, WRONG)}
+        made[FILE] = shop.start(batch, integration=FILE, file=str(file), approval="ask")
         made[KILLED] = shop.start(deployment, **parameters(demo, KILLED, limit=ROWS, approval="auto"))
         until(lambda: len(sent(demo, KILLED)) > 8, "some are sent")
         os.kill(shop.pid(made[KILLED]), signal.SIGKILL)
         made[LOST] = shop.start(deployment, **parameters(demo, LOST, limit=ROWS, approval="auto"))
-        for who in (UNANSWERED, RIGHT, WRONG, ABORT):
+        for who in (UNANSWERED, RIGHT, WRONG, FILE):
             shop.state(made[who], "PAUSED")
         shop.state(made[KILLED], "CRASHED")
         until(lambda: len(sent(demo, LOST)) > 8, "some are sent")
@@ -129,7 +137,7 @@ def resume(shop: Workshop, page: Page, run: UUID, number: str, decision: str, na
     page.goto(f"{shop.ui}/runs/flow-run/{run}")
     page.get_by_role("button", name="Resume").first.click()
     form = page.get_by_role("dialog")
-    expect(form.get_by_text("applications would be rejected")).to_be_visible()
+    expect(form.get_by_text(re.compile("would be (rejected|sent)"))).to_be_visible()
     form.get_by_role("spinbutton").or_(form.locator("input[type=number]")).first.fill(number)
     if decision != "abort":
         form.locator(".p-select-button__control").press("ArrowDown")
@@ -188,24 +196,30 @@ def test_the_plan_is_shown_and_the_right_number_rejects_it(
     expect(page.get_by_text("3 rows: 3 done").first).to_be_visible()
 
 
-@pytest.mark.parametrize(("who", "number", "decision"), [(WRONG, "4", "reject"), (ABORT, "3", "abort")])
-def test_another_number_or_abort_rejects_nothing(
-    shop: Workshop,
-    demo: DemoProcess,
-    runs: dict[str, UUID],
-    worker: None,
-    page: Page,
-    who: str,
-    number: str,
-    decision: str,
+def test_another_number_rejects_nothing(
+    shop: Workshop, demo: DemoProcess, runs: dict[str, UUID], worker: None, page: Page
 ) -> None:
-    resume(shop, page, runs[who], number, decision, f"{number}-{decision}")
-    state = shop.state(runs[who], "FAILED", "COMPLETED")
+    resume(shop, page, runs[WRONG], "4", "reject", "wrong")
+    state = shop.state(runs[WRONG], "FAILED", "COMPLETED")
     assert state.name == "Failed"
-    assert "nothing was sent" in str(state.message)
-    assert sent(demo, who) == []
-    page.goto(f"{shop.ui}/runs/flow-run/{runs[who]}")
-    shot(page, f"{number}-{decision}-run")
+    assert "4 was typed and the plan has 3: nothing was sent" in str(state.message)
+    assert sent(demo, WRONG) == []
+    page.goto(f"{shop.ui}/runs/flow-run/{runs[WRONG]}")
+    shot(page, "wrong-run")
+
+
+def test_a_file_that_was_not_approved_is_sent_when_retry_has_asked_again(
+    shop: Workshop, demo: DemoProcess, runs: dict[str, UUID], worker: None, page: Page
+) -> None:
+    run = runs[FILE]
+    resume(shop, page, run, "2", "abort", "file-abort")
+    assert "abort: nothing was sent" in str(shop.state(run, "FAILED", "COMPLETED").message)
+    assert sent(demo, FILE) == []
+    press(shop, page, run, "Retry", "file")
+    shop.state(run, "PAUSED")
+    resume(shop, page, run, "2", "send", "file")
+    shop.state(run, "COMPLETED")
+    assert len(set(sent(demo, FILE))) == len(sent(demo, FILE)) == 2
 
 
 def test_an_unanswered_plan_is_rejected_by_nobody_however_late_the_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tasks.batch_reports import BatchFailed
 from tasks.lake.claims import Claims, rejections_folder
 from tasks.lake.errors import LakeRefused
 from tasks.lake.store import FolderStore, open_store
+from tasks.rows import InvalidRows
 from tests.tasks.batch_runs import pending
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -175,6 +177,24 @@ def test_a_store_without_exclusive_creates_is_refused_for_writes(
     assert demo.writes == []
 
 
+def test_a_lake_in_memory_is_refused_for_writes(demo: DemoKombo, integration: str, reason: dict[str, Any]) -> None:
+    with pytest.raises(LakeRefused, match="gone with this process"):
+        reject_stale(integration, reason["id"], 30, approval="auto", lake="memory://lake")
+    assert demo.writes == []
+
+
+def test_a_retry_that_does_not_find_its_plan_any_more_sends_nothing(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (run,) = [reject_stale(integration, reason["id"], 30, limit=2, return_state=True).state_details.flow_run_id]
+    again = _Runtime(str(run), run_count=2)
+    monkeypatch.setattr("flows.reject_stale.runtime", again)
+    monkeypatch.setattr("tasks.batches.runtime", again)
+    with pytest.raises(LakeRefused, match="gone with the container"):
+        reject_stale(integration, reason["id"], 30, limit=2, approval="auto", lake=str(tmp_path / "another"))
+    assert demo.writes == []
+
+
 def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
     demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,8 +223,8 @@ def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
 class _Runtime:
     """What `prefect.runtime` says in a run that is tried again."""
 
-    def __init__(self, run_id: str) -> None:
-        self.flow_run = type("Run", (), {"id": run_id})
+    def __init__(self, run_id: str, run_count: int = 1) -> None:
+        self.flow_run = type("Run", (), {"id": run_id, "run_count": run_count})
         self.deployment = type("Deployment", (), {"id": None})
 
 
@@ -237,6 +257,99 @@ def test_a_file_is_carried_out_once_row_by_row(demo: DemoKombo, integration: str
     rows, text = newest("kombo-apply-batch-report")
     assert "Lovelace" not in f"{rows}{text}{newest('kombo-apply-batch-plan')}"
     assert "1 lines repeat another" in newest("kombo-apply-batch-plan")[1]
+
+
+def test_every_operation_of_a_file_reaches_the_ats_once_and_as_written(
+    demo: DemoKombo, integration: str, tmp_path: Path
+) -> None:
+    given = every_operation(demo, integration)
+    columns = sorted({name for row in given for name in row})
+    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-16") as file:
+        writer = csv.DictWriter(file, columns, delimiter=";", quoting=csv.QUOTE_ALL)
+        writer.writeheader()
+        writer.writerows(given)
+    for _ in range(2):
+        assert apply_batch(integration, str(tmp_path / "rows.csv"), "auto")["done"] == len(given)
+    found = {write["operation"]: write for write in demo.writes}
+    assert sorted(found) == sorted(row["operation"] for row in given)
+    assert len(demo.writes) == len(given)
+    assert found["add_application_note"]["body"]["content"] == "Grüße;\n“noch da”?"
+    assert found["create_application"]["body"]["candidate"]["salary_expectations"]["amount"] == 50_000
+    assert found["create_application"]["body"]["gdpr_consent"]["given"] is True
+    for row in given:
+        assert found[row["operation"]]["ids"] == [
+            row[name] for name in ("application_id", "candidate_id", "job_id") if name in row
+        ]
+
+
+def every_operation(demo: DemoKombo, integration: str) -> list[dict[str, Any]]:
+    """A row for each operation that a batch has to know, each on an application of its own."""
+    found = iter(pending(demo))
+    users = [one["id"] for one in demo.records(integration, "users", include_deleted=False)]
+    jobs = {job["id"]: job for job in demo.records(integration, "jobs")}
+    reasons = demo.records(integration, "rejection_reasons", include_deleted=False)
+    moved, scheduled = next(found), next(found)
+    interviews = demo.records(integration, "interviews", include_deleted=False)
+    known = {one["id"] for one in demo.records(integration, "applications", include_deleted=False)}
+    planned = next(one for one in interviews if one["application_id"] in known)
+    talk = {
+        "title": "Talk",
+        "start_time": "2027-03-29T01:00:00Z",
+        "end_time": "2027-03-29T02:00:00Z",
+        "interviewer_user_ids": f"{users[0]}, {users[1]}",
+        "organizer_user_id": users[0],
+        "location": '{"type": "VIRTUAL"}',
+    }
+    person = {"candidate.first_name": "A", "candidate.last_name": "B"}
+    offered = next(job for job in jobs.values() if job["status"] == "OPEN" and not job["remote_deleted_at"])
+    rows: list[dict[str, Any]] = [
+        {"application_id": moved["id"], "stage_id": jobs[moved["job_id"]]["stages"][-1]["id"]},
+        {"candidate_id": next(found)["candidate_id"], "tag.name": "silver"},
+        {"candidate_id": next(found)["candidate_id"], "tag.name": "gold"},
+        {"application_id": next(found)["id"], "content": "Grüße;\n“noch da”?"},
+        {"application_id": next(found)["id"], "label": "Score", "url": "https://x.example/1"},
+        {
+            "job_id": offered["id"],
+            **person,
+            "candidate.email_address": "a@b.example",
+            "gdpr_consent.given": "TRUE",
+            "candidate.salary_expectations": '{"period": "YEAR", "amount": 50000}',
+        },
+        {"application.job_id": offered["id"], **person, "candidate.email_address": "c@b.example"},
+        {
+            "application_id": next(found)["id"],
+            "attachment.name": "cv.pdf",
+            "attachment.type": "CV",
+            "attachment.data_url": "https://files.example/cv.pdf",
+        },
+        {"tracked_at": "2026-03-29T01:00:00Z", "greenhouse": '{"id_type": "application_id", "application_id": "7"}'},
+        {"application_id": scheduled["id"], **talk},
+        {"application_id": planned["application_id"], "interview_id": planned["id"], **talk},
+        {"application_id": next(found)["id"], "rejection_reason_id": reasons[0]["id"]},
+    ]
+    names = (
+        *("move_application_to_stage", "add_candidate_tag", "remove_candidate_tag", "add_application_note"),
+        *("add_application_result_link", "create_application", "create_candidate", "add_application_attachment"),
+        *("import_tracked_application", "create_interview", "update_interview", "reject_application"),
+    )
+    return [{"operation": name, **row} for name, row in zip(names, rows, strict=True)]
+
+
+def test_a_job_or_stage_that_is_not_there_is_a_problem_before_anything_is_sent(
+    demo: DemoKombo, integration: str, tmp_path: Path
+) -> None:
+    job = demo.records(integration, "jobs", include_deleted=False)[0]
+    person = "A;B;a@b.example"
+    (tmp_path / "rows.csv").write_text(
+        "operation;job_id;stage_id;candidate.first_name;candidate.last_name;candidate.email_address\n"
+        f"create_application;{'2' * 24};;{person}\n"
+        f"create_application;{job['id']};{'2' * 24};{person}\n"
+        f"create_application;{job['id']};{job['stages'][0]['id']};{person}\n"
+    )
+    with pytest.raises(InvalidRows) as caught:
+        apply_batch(integration, str(tmp_path / "rows.csv"), "auto")
+    assert [line for line, _ in caught.value.problems] == [2, 3]
+    assert demo.writes == []
 
 
 def test_the_same_content_under_another_name_is_sent_once_more(demo: DemoKombo, integration: str, file: str) -> None:

@@ -20,7 +20,7 @@ from deployments.demo.server import DemoKombo, DemoProcess, Surface
 from tasks import applying, sending
 from tasks.lake import plans
 from tasks.lake.claims import Claims, check_exclusive, rejections_folder
-from tasks.lake.errors import LakeRefused, LakeUnavailable
+from tasks.lake.errors import LakeRefused, LakeUnavailable, Moved
 from tasks.lake.plans import PlanRow
 from tasks.lake.store import FolderStore, Store, open_store
 from tests.servers import Bucket
@@ -249,6 +249,33 @@ def test_an_outcome_that_cannot_be_recorded_stops_the_batch_and_is_told(
     applied = apply(demo, rejections(demo, 9), Away(lake))
     assert [one.unrecorded for one in applied.outcomes.values()] == [True]
     assert "could not be recorded" in str(applied.course.stopped)
+    assert len(demo.writes) == 1
+
+
+class Conflicting(FolderStore):
+    """A folder that calls it a conflict once, and has taken nobody's object, as S3 may when two requests meet."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        super().__init__(root)
+        self.name = name
+        self.conflicts = 1
+
+    def put(self, key: str, file: Any, *, expect: str | None = "*") -> str:
+        if key.endswith(self.name) and self.conflicts:
+            self.conflicts -= 1
+            raise Moved("a conflict")
+        return super().put(key, file, expect=expect)
+
+
+@pytest.mark.parametrize("name", [".claimed", ".done"])
+def test_a_conflict_that_left_nothing_is_tried_again(
+    demo: DemoKombo, lake: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tasks.lake.claims._PAUSES", (0.0,))
+    what = rejections(demo, 1)
+    store = Conflicting(lake, name)
+    assert kinds(apply(demo, what, store)) == ["done"]
+    assert list(ledger(what, store).values()) == ["done"]
     assert len(demo.writes) == 1
 
 
