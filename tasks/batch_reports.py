@@ -18,6 +18,7 @@ _COLUMNS = (
     *("outcome", "line", "operation", "application", "candidate", "job", "release", "in the ATS", "in Kombo"),
     *("code", "why", "sent at"),
 )
+_BEFORE = {"skipped": "by another plan"}
 _ORDER = {"unknown": 0, "refused": 1, "skipped": 2, "done": 3}
 NOT_REACHED = 'not reached: the batch stopped before it; "Retry" goes on with it'
 
@@ -67,6 +68,12 @@ def plan_text(plan: Plan, kind: str) -> str:
         lines.append(f"Reason: {notes['reason']}.")
     if notes.get("remaining"):
         lines.append(f"**{notes['remaining']:,} more remain** beyond the limit; these are the oldest.")
+    if kind == BATCH:
+        by_operation = Counter(row.operation for row in plan.rows).most_common()
+        lines.append("; ".join(f"{number:,} `{name}`" for name, number in by_operation) + ".")
+    if before := notes.get("sent_before"):
+        told = ", ".join(f"{number:,} {_BEFORE.get(outcome, outcome)}" for outcome, number in before.items())
+        lines.append(f"**Sent before, and not sent again:** {told}.")
     if notes.get("repeated"):
         lines.append(f"{notes['repeated']:,} lines repeat another one and are sent once.")
     lines += [f"No application was found for: {text}." for text in notes.get("unmatched", ())]
@@ -139,7 +146,7 @@ def report_text(plan: Plan, outcomes: Mapping[str, Outcome], stopped: str | None
             "**Unknown rows come first.** Each may have happened, so it is not sent again. To check one: open it in "
             "the ATS (the link, or Kombo's log of the request). If it did happen, nothing is left to do. If not, "
             "start the flow again, with approval `ask`, with its value of the column *release* in the parameter "
-            '*release*. The numbers above stay as they are: "Retry" sends no unknown row.'
+            '*release*. "Retry" sends no unknown row.'
         )
     if plan.notes.get("remaining"):
         lines.append(f"{plan.notes['remaining']:,} more remain beyond the limit of this run.")

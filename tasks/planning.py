@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +21,7 @@ from tasks.lake.store import Store, check, open_store, put_bytes
 from tasks.operations import OPERATIONS
 from tasks.policies import reads
 from tasks.rows import InvalidRows, Problem, Rehearsal, parse
-from tasks.standings import claims_of
+from tasks.standings import claims_of, known_outcomes
 from tasks.subjects import MOVE, REJECT
 
 
@@ -126,7 +128,8 @@ def plan_batch(
         some = {row.key for row in checked if (row.operation == REJECT) is rejections}
         if wanted := [key for key in release or () if key in some]:
             _release(claims_of(plan, REJECT if rejections else "", store, run_id), wanted)
-    plan = plans.keep(store, run_id, plan)
+    before = Counter(one.kind for one in known_outcomes(plan, plan.rows, store, run_id).values())
+    plan = plans.keep(store, run_id, replace(plan, notes={**plan.notes, "sent_before": dict(before)}))
     _show(plan, batch_reports.BATCH, "kombo-apply-batch-plan")
 
 

@@ -257,6 +257,8 @@ def test_a_file_is_carried_out_once_row_by_row(demo: DemoKombo, integration: str
     rows, text = newest("kombo-apply-batch-report")
     assert "Lovelace" not in f"{rows}{text}{newest('kombo-apply-batch-plan')}"
     assert "1 lines repeat another" in newest("kombo-apply-batch-plan")[1]
+    assert "1 `add_application_note`" in newest("kombo-apply-batch-plan")[1]
+    assert "Sent before, and not sent again:** 3 done" in newest("kombo-apply-batch-plan")[1]
 
 
 def test_every_operation_of_a_file_reaches_the_ats_once_and_as_written(
