@@ -62,6 +62,15 @@ def is_as_served(kombo: Surface, lake: Path, integration: str, collection: str) 
     return True
 
 
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a process at once, and nothing that it started."""
     process.kill()

@@ -5,7 +5,6 @@ The deployments are those of `prefect.yaml`, made by bootstrap and a deploy. `de
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from deployments.demo.server import DemoProcess
 from deployments.processes import ROOT
 from tasks.lake import paths
 from tests.tasks.killed import bring
-from tests.workers import Workshop, is_as_served, kill, lose, until, workshop
+from tests.workers import Workshop, alive, is_as_served, kill, lose, until, workshop
 
 COLLECTIONS = ["tags", "applications"]
 TAKEN = "Deployment concurrency limit reached."
@@ -100,14 +99,6 @@ def nights(shop_and_demo: tuple[Workshop, DemoProcess, Path]) -> Nights:
         bring(demo.base_url, made.integration, name, str(lake), "the-day-before")
     demo.evolve(made.integration, share=0.02)
     return made
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_the_run_of_a_worker_that_is_killed_ends_as_crashed_when_its_requests_are_answered(nights: Nights) -> None:
