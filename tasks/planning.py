@@ -224,7 +224,7 @@ def _new_job(row: PlanRow) -> str | None:
 def _with_state(row: PlanRow, record: Mapping[str, Any] | None) -> PlanRow:
     if record is None:
         return row
-    known: dict[str, Any] = {"link": record["remote_url"]} if isinstance(record.get("remote_url"), str) else {}
+    known: dict[str, Any] = {"link": stale.link(record)}
     if row.operation in (REJECT, MOVE):
         known["seen"] = stale.seen(record)
     return _changed(row, **known)

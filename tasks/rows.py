@@ -7,6 +7,7 @@ A row has its operation in the column `operation`. Its arguments are columns of 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import typing
@@ -22,7 +23,7 @@ from tasks.kombo.client import Client
 from tasks.kombo.rehearsals import rehearsing_client
 from tasks.lake.plans import PlanRow, row_key
 from tasks.lake.sheets import Line, Sheet
-from tasks.operations import OPERATIONS, Operation
+from tasks.operations import OPERATIONS, Operation, OperationName
 from tasks.subjects import REJECT
 
 Problem = tuple[int, str]
@@ -148,12 +149,12 @@ def arguments(operation: Operation, cells: Mapping[str, Any], *, text: bool) -> 
         if not isinstance(whole, dict):
             raise ValueError("arguments: expected a JSON object")
         found = dict(whole)
-    hints = typing.get_type_hints(operation.task.fn)
+    hints = _hints(operation.name)
     for column, cell in cells.items():
         if column == "arguments":
             continue
         first, *rest = column.split(".")
-        if first not in operation.parameters:
+        if first not in hints:
             raise ValueError(f"{operation.name}: {shown(first)} is not an argument; leave the cell empty")
         value = _typed(cell, _hint(hints[first], rest), column) if text else cell
         place = found
@@ -165,6 +166,14 @@ def arguments(operation: Operation, cells: Mapping[str, Any], *, text: bool) -> 
             raise ValueError(f"{_column(column)}: given twice")
         place[(first, *rest)[-1]] = value
     return found
+
+
+@functools.cache
+def _hints(name: OperationName) -> dict[str, Any]:
+    """The types of an operation's arguments."""
+    operation = OPERATIONS[name]
+    hints = typing.get_type_hints(operation.task.fn)
+    return {argument: hints[argument] for argument in operation.parameters}
 
 
 def _hint(hint: Any, path: Sequence[str]) -> tuple[Any, ...]:

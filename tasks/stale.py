@@ -6,6 +6,7 @@ Where Kombo does not say enough to be sure, an application is left alone.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,6 +150,12 @@ def seen(application: Mapping[str, Any]) -> str:
     return json.dumps(state, sort_keys=True)
 
 
+def link(record: Mapping[str, Any]) -> str | None:
+    """The address of an application or candidate in the ATS; None if there is none that a browser may open."""
+    address = record.get("remote_url")
+    return address if isinstance(address, str) and re.fullmatch(r"https?://[!-~]{1,500}", address) else None
+
+
 def _row(application: Mapping[str, Any], rule: Rule) -> PlanRow:
     since = idle_since(application)
     assert since is not None  # noqa: S101 - or it would have been excluded
@@ -163,7 +170,7 @@ def _row(application: Mapping[str, Any], rule: Rule) -> PlanRow:
         stage=_text(_nested(application, "current_stage").get("name")),
         idle_since=since,
         days_idle=(rule.now - since).days,
-        link=_text(application.get("remote_url")),
+        link=link(application),
         seen=seen(application),
     )
 

@@ -122,7 +122,7 @@ def _opened(url: str) -> Iterator[tuple[IO[bytes], int]]:
         fs.invalidate_cache()
         length = fs.size(path)
         if length is None or fs.isdir(path):
-            raise LakeRefused("the file to upload is a folder, or its size cannot be told")
+            raise LakeRefused("the file to upload is a folder, or its size cannot be told")  # noqa: TRY301 - not a store's
         with fs.open(path, "rb") as file:
             yield file, int(length)
     except LakeError:
@@ -133,5 +133,5 @@ def _opened(url: str) -> Iterator[tuple[IO[bytes], int]]:
         raise LakeRefused("the file to upload may not be read") from None
     except (ValueError, ImportError) as error:
         raise LakeRefused(f"the file to upload cannot be opened ({type(error).__name__})") from None
-    except OSError as error:
+    except Exception as error:  # each store has errors of its own, and many quote the address
         raise LakeUnavailable(f"the file to upload could not be read ({type(error).__name__})") from None

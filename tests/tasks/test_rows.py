@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 
+from tasks.lake import files
 from tasks.lake.errors import LakeRefused, LakeUnavailable
 from tasks.lake.plans import plan_id
 from tasks.lake.sheets import read_sheet
@@ -260,6 +262,20 @@ def test_a_store_that_does_not_answer_is_told_without_the_files_address() -> Non
     options = {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:1"}
     with pytest.raises(LakeUnavailable) as caught:
         read_sheet("s3://bucket/Ada.csv", {**options, "config_kwargs": {"retries": {"max_attempts": 0}}})
+    assert "Ada" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_neither_is_the_address_of_a_file_to_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LakeUnavailable) as caught:
+        files.size("s3://bucket/Ada.pdf")
+    s3fs.S3FileSystem.clear_instance_cache()  # it would keep this environment's address
     assert "Ada" not in f"{caught.value}{caught.value.__cause__}"
 
 

@@ -181,3 +181,9 @@ def test_what_matters_shows_in_what_was_seen(fields: dict[str, Any]) -> None:
 def test_an_odd_job_or_stage_is_no_reason_to_fail() -> None:
     found = select([application(job="?", current_stage=["?"])], RULE, set(), limit=1)
     assert (found.chosen[0].job, found.chosen[0].stage) == (None, None)
+
+
+@pytest.mark.parametrize("address", [None, 7, "Ada Lovelace", "javascript:alert(1)", "mailto:ada@x.example"])
+def test_a_link_is_an_address_that_a_browser_may_open(address: Any) -> None:
+    assert stale.link(application(remote_url="https://ats.example/7")) == "https://ats.example/7"
+    assert stale.link(application(remote_url=address)) is None
