@@ -151,7 +151,7 @@ class _Application:
         try:
             self._send_all(list(subjects.values()))
         finally:
-            self._sender.halt()
+            self._sender.close()
         self._await_elsewhere()
         return Applied(self._outcomes, self._course)
 

@@ -55,18 +55,37 @@ class Sent:
 
 
 class Sender(KomboCredentials):
-    """Credentials whose clients stop waiting for a turn when the batch is cancelled."""
+    """Credentials with one client for all rows, which stops waiting for a turn when the batch is cancelled."""
 
     _block_type_slug = "kombo-sending"
     _halt: threading.Event = PrivateAttr(default_factory=threading.Event)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _client: _Kept | None = PrivateAttr(None)
 
     def get_client(self) -> Client:
-        """Make a client that can be halted."""
-        return Client(self.api_key.get_secret_value().strip(), self.base_url, clock=_Halting(self._halt))
+        """Return the client, which is made when it is first wanted; leaving its `with` does not close it."""
+        with self._lock:
+            if self._client is None:
+                key = self.api_key.get_secret_value().strip()
+                self._client = _Kept(key, self.base_url, clock=_Halting(self._halt))
+            return self._client
 
     def halt(self) -> None:
         """Wait for no more turns; requests in flight are not disturbed."""
         self._halt.set()
+
+    def close(self) -> None:
+        """Close the client; nothing may be in flight any more."""
+        self.halt()
+        if self._client is not None:
+            self._client.close()
+
+
+class _Kept(Client):
+    """A client that each operation uses in a `with`, as if it were its own, and that outlives it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it open for the next row: making one takes longer than using it."""
 
 
 class _Halting(Clock):

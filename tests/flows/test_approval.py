@@ -230,6 +230,9 @@ def test_an_unanswered_plan_is_rejected_by_nobody_however_late_the_answer(
     with shop.client() as client:
         late = client.resume_flow_run(runs[UNANSWERED], run_input={"applications": 3, "decision": "reject"})
     assert late.status.value == "ABORT"
+    page.goto(f"{shop.ui}/runs/flow-run/{runs[UNANSWERED]}")
+    expect(page.get_by_role("button", name="Retry").first).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)
     press(shop, page, runs[UNANSWERED], "Retry", "unanswered")
     state = until(lambda: _failed_again(shop, runs[UNANSWERED], "expired"), "it has expired")
     assert "nothing was sent" in str(state.message)

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,12 +21,14 @@ from deployments.demo.server import DemoKombo
 from flows.apply_batch import apply_batch
 from flows.reject_stale import reject_stale
 from tasks import applying
+from tasks.approvals import PlanExpired
 from tasks.batch_reports import BatchFailed
+from tasks.lake import plans
 from tasks.lake.claims import Claims, rejections_folder
 from tasks.lake.errors import LakeRefused
 from tasks.lake.store import FolderStore, open_store
 from tasks.rows import InvalidRows
-from tests.tasks.batch_runs import pending
+from tests.tasks.batch_runs import pending, plan, rejections
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 REJECT = "/ats/applications/*/reject"
@@ -218,6 +221,22 @@ def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
         reject_stale(integration, reason["id"], 30, limit=12, approval="auto")
     times = Counter(write["ids"][0] for write in demo.writes)
     assert (len(times), max(times.values())) == (11, 1)
+
+
+def test_an_approved_plan_that_has_expired_is_not_carried_out(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch, lake: Path
+) -> None:
+    what = rejections(demo, 3)
+    old = plan(integration, what.rows, timedelta(hours=24, seconds=1))
+    run_id = str(uuid4())
+    plans.keep(open_store(str(lake)), run_id, old)
+    plans.approve(open_store(str(lake)), run_id, old)
+    monkeypatch.setattr("flows.reject_stale.runtime", _Runtime(run_id))
+    monkeypatch.setattr("flows.reject_stale.can_ask", lambda _: None)
+    for approval in ("ask", "auto"):
+        with pytest.raises(PlanExpired, match="nothing was sent"):
+            reject_stale(integration, reason["id"], 30, approval=approval)
+    assert demo.writes == []
 
 
 class _Runtime:

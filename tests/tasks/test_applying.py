@@ -324,6 +324,13 @@ def test_what_is_claimed_since_the_claims_were_listed_is_not_sent_again(demo: De
     assert len(demo.writes) == 4
 
 
+def test_what_another_plan_has_claimed_since_is_not_sent_again(demo: DemoKombo, store: Store) -> None:
+    apply(demo, rejections(demo, 4), store, "another")
+    applied = apply(demo, rejections(demo, 5), store, standings={})
+    assert kinds(applied) == ["done"] + ["skipped"] * 4
+    assert len(demo.writes) == 5
+
+
 def test_a_row_that_waited_long_for_its_turn_is_read_once_more(
     demo: DemoKombo, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
