@@ -1,8 +1,8 @@
 """Check every record of a page against a collection's schema, and part what fits from what does not.
 
-Each record is decoded strictly into types made from the Arrow schema, where unknown keys and misfits are errors; only
-the odd ones are then taken apart value by value. Both ways end in the same canonical JSON (known keys only, free-form
-JSON as text, instants in UTC), so there is one way on to Arrow.
+Each record is decoded strictly into types made from the Arrow schema, where unknown keys and misfits are errors. One
+that passes goes on to Arrow as it came; an odd one is taken apart value by value, and goes on as what fits. Free-form
+JSON, which Arrow's reader cannot keep as text, goes beside the records.
 """
 
 import datetime as dt
@@ -10,9 +10,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -47,6 +46,33 @@ class Oddities:
     misfits: Counter[str] = field(default_factory=Counter)
 
 
+Path: TypeAlias = tuple[str, ...]
+"""Where a free-form value stands: the names of the fields around it, and its own."""
+
+
+@dataclass(slots=True)
+class Records:
+    """Records that fit a schema.
+
+    Attributes:
+        json: Each one's JSON, with the schema's keys only; what the schema has as text of JSON is JSON here.
+        texts: The same free-form values as text, in the order in which they stand, one for each struct that they are
+            in; None for null, and where the struct itself is null.
+        extra: What did not fit each record, as JSON; None for nothing.
+    """
+
+    json: list[Any]
+    texts: dict[Path, list[str | None]]
+    extra: list[bytes | None]
+
+    def add(self, other: "Records") -> None:
+        """Append others of the same collection."""
+        self.json += other.json
+        self.extra += other.extra
+        for path, texts in self.texts.items():
+            texts += other.texts[path]
+
+
 class Reader:
     """Reads pages of one collection.
 
@@ -60,12 +86,18 @@ class Reader:
     def __init__(self, schema: pa.Schema) -> None:
         self._fields = [f for f in schema if f.name not in ADDED]
         row: Any = _struct("Row", self._fields)
+        typed: Any = _struct("Typed", self._fields, free_form=False)
         self._record = msgspec.json.Decoder(row).decode
-        self._as_text = _texter(self._fields)
+        self._typed = msgspec.json.Decoder(typed).decode
+        self._texts = _gatherers(self._fields)
         self.odd = Oddities()
 
-    def read(self, results: bytes) -> tuple[bytes, list[bytes | None]]:
-        """Return the records as lines of canonical JSON and, for each, what did not fit, as JSON.
+    def none(self) -> Records:
+        """Return no records."""
+        return Records([], {path: [] for path, _ in self._texts}, [])
+
+    def read(self, results: bytes) -> Records:
+        """Read a page.
 
         Args:
             results: The JSON array of a page's records.
@@ -75,43 +107,54 @@ class Reader:
         """
         records = _array(results)
         rows = [self._strict(record) for record in records]
-        try:
-            self._as_text(rows)
-        except UnicodeDecodeError:  # in free-form JSON, which is not looked into before: rare, so record by record
-            rows = [self._strict(record, as_text=True) for record in records]
         extra: list[bytes | None] = [None] * len(rows)
-        for number, row in enumerate(rows):
-            if row is None:
-                rows[number], extra[number] = self._take_apart(records[number])
-        return _encode_lines(rows), extra
 
-    def _strict(self, record: msgspec.Raw, *, as_text: bool = False) -> Any:
+        def part(odd: Iterable[int]) -> None:
+            for number in odd:
+                records[number], extra[number] = self._take_apart(records[number])
+                rows[number] = self._record(records[number])
+
+        part(number for number, row in enumerate(rows) if row is None)
+        try:
+            texts = self._gather(rows)
+        except UnicodeDecodeError:  # in free-form JSON, which is not looked into before
+            part(number for number, record in enumerate(records) if not _is_text(record))
+            texts = self._gather(rows)
+        return Records(records, texts, extra)
+
+    def _gather(self, rows: list[Any]) -> dict[Path, list[str | None]]:
+        return {path: gather(rows) for path, gather in self._texts}
+
+    def rewritten(self, records: list[Any]) -> bytes:
+        """Return the JSON of records at its plainest: nothing free-form, no repeated keys, instants in UTC.
+
+        Args:
+            records: `Records.json`.
+        """
+        return _encode_lines([self._typed(record) for record in records])
+
+    def _strict(self, record: msgspec.Raw) -> Any:
         """Return a record that fits in every way, else None."""
         try:
             row = self._record(record)
-            if as_text:
-                self._as_text([row])
         except _DOES_NOT_FIT:
             return None
         return row if row.id else None
 
-    def _take_apart(self, record: msgspec.Raw) -> tuple[dict[str, Any], bytes | None]:
+    def _take_apart(self, record: msgspec.Raw) -> tuple[msgspec.Raw, bytes | None]:
         text = bytes(record).decode(errors="replace")  # bytes that are no text become U+FFFD
         fitted, extra = self._fit_object(msgspec.Raw(text.encode()), self._fields, "")
         row = fitted or {}
         if not row.get("id"):
             row["id"] = _stand_in(record, extra)
-        return row, None if extra is None else _encode(extra)
+        return msgspec.Raw(_encode(row)), None if extra is None else _encode(extra)
 
     def _fit(self, value: msgspec.Raw, of: pa.Field, path: str) -> tuple[Any, Any]:
         """Return what fits the field, and what is left over (None for nothing)."""
         if bytes(value) == b"null":
             return None, None
         if is_json(of):
-            try:
-                return str(value, "utf-8"), None
-            except UnicodeDecodeError:
-                return self._misfit(value, path)
+            return value, None
         if pa.types.is_struct(of.type):
             return self._fit_object(value, list(of.type), path)
         if pa.types.is_list(of.type):
@@ -153,71 +196,74 @@ class Reader:
         return [fitted for fitted, _ in pairs], extra or None
 
 
-def _struct(name: str, fields: list[pa.Field]) -> type[msgspec.Struct]:
-    members = [(f.name, _python(f), _NULL if is_json(f) else None) for f in fields]
-    return msgspec.defstruct(name, members, forbid_unknown_fields=True, gc=False)
+def _struct(name: str, fields: list[pa.Field], *, free_form: bool = True) -> type[msgspec.Struct]:
+    """A type that has all fields and no other key; or, to read what has been checked, all but the free-form ones."""
+    members = [
+        (f.name, _python(f, free_form=free_form), _NULL if is_json(f) else None)
+        for f in fields
+        if free_form or not is_json(f)
+    ]
+    return msgspec.defstruct(name, members, forbid_unknown_fields=free_form, gc=False)
 
 
-def _python(of: pa.Field) -> Any:
+def _python(of: pa.Field, *, free_form: bool) -> Any:
     if is_json(of):
         return msgspec.Raw
     if pa.types.is_struct(of.type):
-        return _struct(of.name.title(), list(of.type)) | None
+        return _struct(of.name.title(), list(of.type), free_form=free_form) | None
     if pa.types.is_list(of.type):
-        return list[_python(of.type.value_field)] | None  # type: ignore[misc]  # made at run time
+        return list[_python(of.type.value_field, free_form=free_form)] | None  # type: ignore[misc]  # made at run time
     return _KINDS[of.type] | None
 
 
-def _texter(fields: list[pa.Field]) -> Callable[[Iterable[Any]], None]:
-    """Return a function that turns the free-form values of decoded objects, at any depth, into text, in place.
+def _gatherers(fields: list[pa.Field]) -> list[tuple[Path, Callable[[list[Any]], list[str | None]]]]:
+    """Return, for each free-form field at any depth, a function that collects its values out of decoded objects.
 
-    It takes many objects at once, because a call for each value of each record costs more than the work itself.
+    They take many objects at once, because a call for each value of each record costs more than the work itself.
     """
-    steps: list[Callable[[list[Any]], None]] = []
+    found: list[tuple[Path, Callable[[list[Any]], list[str | None]]]] = []
     for f in fields:
         many = pa.types.is_list(f.type)
         of = f.type.value_type if many else f.type
         if is_json(f):
-            steps.append(_text_of(f.name))
-        elif pa.types.is_struct(of) and _has_json(of):
-            steps.append(_within(f.name, _texter(list(of)), many=many))
-
-    def as_text(objects: Iterable[Any]) -> None:
-        there = [one for one in objects if one is not None]
-        for step in steps:
-            step(there)
-
-    return as_text
+            found.append(((f.name,), _texts_of(f.name)))
+        elif pa.types.is_struct(of):
+            within = _items_of(f.name) if many else _values_of(f.name)
+            found += [((f.name, *path), _chained(within, gather)) for path, gather in _gatherers(list(of))]
+    return found
 
 
-def _text_of(name: str) -> Callable[[list[Any]], None]:
+def _texts_of(name: str) -> Callable[[list[Any]], list[str | None]]:
     get = attrgetter(name)
 
-    def step(objects: list[Any]) -> None:
-        for one in objects:
-            value = get(one)
-            if value != _NULL:  # which stays as it is, and is the column's null
-                setattr(one, name, str(value, "utf-8"))
+    def texts(objects: list[Any]) -> list[str | None]:
+        return [None if one is None or (raw := get(one)) == _NULL else str(raw, "utf-8") for one in objects]
 
-    return step
+    return texts
 
 
-def _within(name: str, inner: Callable[[Iterable[Any]], None], *, many: bool) -> Callable[[list[Any]], None]:
+def _values_of(name: str) -> Callable[[list[Any]], list[Any]]:
     get = attrgetter(name)
-
-    def step(objects: list[Any]) -> None:
-        found: Iterable[Any] = map(get, objects)
-        inner(chain.from_iterable(filter(None, found)) if many else found)
-
-    return step
+    return lambda objects: [None if one is None else get(one) for one in objects]
 
 
-def _has_json(struct: pa.StructType) -> bool:
-    for f in struct:
-        of = f.type.value_type if pa.types.is_list(f.type) else f.type
-        if is_json(f) or (pa.types.is_struct(of) and _has_json(of)):
-            return True
-    return False
+def _items_of(name: str) -> Callable[[list[Any]], list[Any]]:
+    get = attrgetter(name)
+    return lambda objects: [item for one in objects if one is not None for item in get(one) or ()]
+
+
+def _chained(
+    first: Callable[[list[Any]], list[Any]], second: Callable[[list[Any]], list[str | None]]
+) -> Callable[[list[Any]], list[str | None]]:
+    return lambda objects: second(first(objects))
+
+
+def _is_text(record: msgspec.Raw) -> bool:
+    try:
+        str(record, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _whole(value: msgspec.Raw) -> int | None:

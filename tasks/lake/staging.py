@@ -42,8 +42,7 @@ class Staging:
         self._staged = pa.schema([*self._converter.schema, schema.field("_fetched_at"), schema.field("_extra")])
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._sink: pa.ipc.RecordBatchFileWriter | None = None
-        self._lines: list[bytes] = []
-        self._extra: list[bytes | None] = []
+        self._records = self._reader.none()
         self._fetched: list[pa.Array] = []
         self._bytes = 0
         self._keys: list[pa.Table] = []
@@ -68,27 +67,31 @@ class Staging:
             results: The JSON array, as the API sent it.
             fetched_at: When it was fetched.
         """
-        lines, extra = self._reader.read(results)
-        self._lines.append(lines)
-        self._extra += extra
-        self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), len(extra)))
-        self._bytes += len(lines)
-        self.received += len(extra)
+        records = self._reader.read(results)
+        many = len(records.json)
+        self._records.add(records)
+        self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), many))
+        self._bytes += len(results)
+        self.received += many
         if self._bytes >= _CHUNK_BYTES:
             self._convert()
-        return len(extra)
+        return many
 
     def _convert(self) -> None:
-        if self._extra:
-            table = self._converter.convert(b"".join(self._lines))
-            added = [pa.concat_arrays(self._fetched), pa.array(self._extra, pa.string())]
+        records = self._records
+        if records.json:
+            try:
+                table = self._converter.convert(b"\n".join(records.json), records.texts)
+            except pa.ArrowInvalid:  # JSON that is right, but that Arrow does not read
+                table = self._converter.convert(self._reader.rewritten(records.json), records.texts)
+            added = [pa.concat_arrays(self._fetched), pa.array(records.extra, pa.string())]
             table = pa.Table.from_arrays([*table.columns, *added], schema=self._staged)
             with temporary_files("keeping fetched rows"):
                 if self._sink is None:
                     self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._staged, options=_LZ4)
                 self._sink.write_table(table)
             self._keys.append(table.select(_KEYS))
-        self._lines, self._extra, self._fetched, self._bytes = [], [], [], 0
+        self._records, self._fetched, self._bytes = self._reader.none(), [], 0
 
     def finish(self) -> "Rows":
         """End the input and return the rows: of each id the one newest by `changed_at`, then the last received."""

@@ -271,3 +271,42 @@ def test_bytes_that_are_no_text_in_free_form_json_concern_that_record_alone() ->
         ("b", "[1]", None),
         ("c", None, '{"ai":1}'),
     ]
+
+
+@pytest.mark.parametrize("collection", SCHEMAS)
+def test_a_record_has_the_same_columns_however_its_json_is_written(collection: str) -> None:
+    records = samples(collection, oddness=0.0)
+    plain, _ = staged(collection, *(json.dumps(record, ensure_ascii=False) for record in records))
+    spread, _ = staged(collection, *(json.dumps(record, indent=1).replace('"id"', '"\\u0069d"') for record in records))
+    unlike = [
+        (a["id"], name) for a, b in zip(plain, spread, strict=True) for name in a if read(a[name]) != read(b[name])
+    ]
+    assert unlike == []
+
+
+def read(value: Any) -> Any:
+    """A value, with the JSON in it read."""
+    if isinstance(value, dict):
+        return {name: read(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [read(one) for one in value]
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+@pytest.mark.parametrize("collection", SCHEMAS)
+def test_records_are_the_same_beside_one_that_arrow_does_not_read_as_it_came(collection: str) -> None:
+    records = samples(collection, oddness=0.0)
+    alone, _ = staged(collection, *records)
+    beside, staging = staged(collection, *records, {"id": "nine", "changed_at": "2026-03-29T01:30:00.123456789Z"})
+    assert beside[:-1] == alone
+    assert beside[-1]["changed_at"] == dt.datetime(2026, 3, 29, 1, 30, 0, 123457, dt.UTC)
+    assert not staging.odd.misfits
+
+
+def test_of_a_key_that_comes_twice_the_last_value_counts_inside_and_out() -> None:
+    twice = '{"id":"x","integration_fields":[{"value":1}],"integration_fields":[{"value":2},{"value":3,"value":[4]}]}'
+    (row,), _ = staged("applications", twice)
+    assert [one["value"] for one in row["integration_fields"]] == ["2", "[4]"]
