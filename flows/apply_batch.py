@@ -31,7 +31,8 @@ def apply_batch(
 
     The artifact `kombo-apply-batch-plan` shows what would be sent, `kombo-apply-batch-report` what became of it. A row
     is sent at most once, whatever crashes, is started twice or tried again; equal rows are sent once. A file with the
-    same content is the same batch, also tomorrow: what was done stays done.
+    same content is the same batch, also tomorrow: what was done stays done. "Retry" goes on with the rest; "Cancel" and
+    "Suspend" stop after the requests in flight.
 
     Args:
         integration: Integration id, such as `workday:HWUTwvyx2wLoSUHphiWVrp28`.

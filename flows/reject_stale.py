@@ -32,7 +32,7 @@ def reject_stale(
     first: the artifact `kombo-reject-stale-plan` lists the applications and counts what was left alone and why. Nothing
     is sent unless *approval* says so, and each application is sent at most once, whatever crashes or starts twice. The
     artifact `kombo-reject-stale-report` says what became of each. The run is Completed only if every one is rejected or
-    was skipped for a reason; "Retry" goes on with the rest.
+    was skipped for a reason; "Retry" goes on with the rest. "Cancel" and "Suspend" stop after the requests in flight.
 
     Left alone are applications with an interview to come, with an offer that is not declined or abandoned, of unknown
     age, and those that an earlier batch has sent and Kombo does not show as settled yet.

@@ -33,8 +33,8 @@ from tasks.subjects import READ_AT_ONCE, current, outdated
 CONCURRENCY = 5
 """Requests in flight on one integration; Kombo allows 30 to all its clients together, and fewer for fragile ATSs."""
 
-AHEAD, BEHIND = 2, 3
-"""Rows whose claims, and whose outcomes, are on their way to the lake meanwhile."""
+AHEAD, BEHIND = 3, 3
+"""Rows whose claims, and whose outcomes, are on their way to the lake meanwhile; enough for one that takes 60 ms."""
 
 MOST_REFUSALS = 5
 """After so many rows in a row that were not done, the batch stops: the reason is unlikely to be the rows'."""
@@ -84,6 +84,7 @@ def apply_rows(
     credentials: KomboCredentials,
     course: Course | None = None,
     standings: Mapping[str, Standing] | None = None,
+    suspended: threading.Event | None = None,
     grace: float | None = None,
 ) -> Applied:
     """Carry out some rows of a plan.
@@ -97,6 +98,7 @@ def apply_rows(
         course: How the batch has gone so far.
         standings: What the lake said of rows that were claimed before; None to ask it. It may be old: a claim that it
             does not know is met when the row is claimed.
+        suspended: Set by whoever notices that no more rows shall be sent for now.
         grace: Seconds to wait at the end for rows that another run has just claimed; None for `GRACE`.
 
     Returns:
@@ -107,7 +109,15 @@ def apply_rows(
     """
     if standings is None:
         standings = claimed(plan, rows, store, run_id)
-    application = _Application(plan, store, run_id, credentials, course or Course(), GRACE if grace is None else grace)
+    application = _Application(
+        plan,
+        store,
+        run_id,
+        credentials,
+        course or Course(),
+        suspended or threading.Event(),
+        GRACE if grace is None else grace,
+    )
     return application.run(rows, standings)
 
 
@@ -119,6 +129,7 @@ class _Application:
         run_id: str,
         credentials: KomboCredentials,
         course: Course,
+        suspended: threading.Event,
         grace: float,
     ) -> None:
         self._plan = plan
@@ -127,6 +138,7 @@ class _Application:
         self._credentials = credentials
         self._sender = Sender(api_key=credentials.api_key, base_url=credentials.base_url)
         self._course = replace(course)
+        self._suspended = suspended
         self._grace = grace
         self._lock = threading.Lock()
         self._claiming = threading.Semaphore(CONCURRENCY + AHEAD)  # claimed and not answered
@@ -247,6 +259,8 @@ class _Application:
     def _is_over(self) -> bool:
         if datetime.now(UTC) > self._plan.expires_at:
             self._stop("the plan has expired; plan again")
+        if self._suspended.is_set():
+            self._stop("the run was suspended")
         return self._course.stopped is not None
 
     def _claim(self, claims: Claims, row: PlanRow, attempt: int) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +14,7 @@ from prefect import runtime
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.exceptions import Pause
 
 from tasks import applying, batch_reports, standings
 from tasks.applying import Applied, Course
@@ -26,6 +30,9 @@ from tasks.policies import unsafe_writes
 
 CHUNK = 500
 """Rows a task run: enough to be worth one, few enough to watch the batch go on."""
+
+WATCH = 3.0
+"""Seconds between two looks at whether the run was suspended."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +95,47 @@ def apply_chunk(
     if plan is None:
         raise LakeError("this run's plan is not in the lake any more: nothing was sent")
     check_age(plan)
-    return applying.apply_rows(
-        plan, plan.rows, store=store, run_id=run_id, credentials=credentials, course=course, standings=standings
-    )
+    with _watched(run_id) as suspended:
+        return applying.apply_rows(
+            plan,
+            plan.rows,
+            store=store,
+            run_id=run_id,
+            credentials=credentials,
+            course=course,
+            standings=standings,
+            suspended=suspended,
+        )
+
+
+@contextmanager
+def _watched(run_id: str) -> Iterator[threading.Event]:
+    """Yield an event that is set once somebody has suspended the run.
+
+    Of a cancellation Prefect tells the process, of a suspension it does not: the page says "Suspended", and the rows
+    would go on being sent.
+    """
+    suspended, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        with get_client(sync_client=True) as client:
+            while not over.wait(WATCH):
+                try:
+                    state = client.read_flow_run(UUID(run_id)).state
+                except Exception as error:
+                    logger.debug("Prefect does not say how the run is (%s)", type(error).__name__)
+                    continue
+                if state and state.is_paused():
+                    suspended.set()
+                    return
+
+    thread = threading.Thread(target=copy_context().run, args=(watch,), name="kombo-watch", daemon=True)
+    thread.start()
+    try:
+        yield suspended
+    finally:
+        over.set()
+        thread.join(WATCH)
 
 
 def carry_out(
@@ -173,6 +218,8 @@ def _why(error: BaseException) -> str:
     """Say why a batch ended early, without the text of an error that might quote anything."""
     if isinstance(error, LakeError | PlanExpired):
         return str(error)
+    if isinstance(error, Pause):
+        return 'the run was suspended; "Resume" goes on with it'
     return type(error).__name__ if isinstance(error, Exception) else "the run was cancelled, or its process ended"
 
 

@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import duckdb
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
+from prefect.exceptions import Pause
+from prefect.states import Suspended
 
 from deployments.demo.server import DemoKombo
 from flows.apply_batch import apply_batch
 from flows.reject_stale import reject_stale
-from tasks import applying
+from tasks import applying, batches
 from tasks.approvals import PlanExpired
 from tasks.batch_reports import BatchFailed
 from tasks.lake import plans
@@ -221,6 +223,34 @@ def test_a_retry_after_a_crash_goes_on_with_its_own_plan_and_repeats_nothing(
         reject_stale(integration, reason["id"], 30, limit=12, approval="auto")
     times = Counter(write["ids"][0] for write in demo.writes)
     assert (len(times), max(times.values())) == (11, 1)
+
+
+def test_a_suspended_run_stops_sending_and_goes_on_when_it_is_resumed(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "WATCH", 0.05)
+    demo.configure(action_latency_ms=30)
+    real = applying.send
+    runs: list[str] = []
+
+    def suspending(row: Any, integration: str, run_id: str, sender: Any) -> Any:
+        if not runs:
+            runs.append(run_id)
+            with get_client(sync_client=True) as client:
+                client.set_flow_run_state(UUID(run_id), Suspended(timeout_seconds=300), force=True)
+        return real(row, integration, run_id, sender)
+
+    monkeypatch.setattr(applying, "send", suspending)
+    with pytest.raises(Pause):
+        reject_stale(integration, reason["id"], 30, limit=300, approval="auto")
+    rejected = len(demo.writes)
+    assert 0 < rejected < 300
+    assert f"300 rows: {rejected} done, {300 - rejected} not reached; stopped: the run was suspended" in report()[1]
+    demo.configure(action_latency_ms=None)
+    monkeypatch.setattr(batches, "WATCH", 60.0)  # that run stays suspended: it is this test that goes on with its plan
+    monkeypatch.setattr("flows.reject_stale.runtime", _Runtime(runs[0]))
+    assert reject_stale(integration, reason["id"], 30, limit=300, approval="auto")["done"] == 300
+    assert Counter(Counter(write["ids"][0] for write in demo.writes).values()) == {1: 300}
 
 
 def test_an_approved_plan_that_has_expired_is_not_carried_out(
