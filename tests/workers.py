@@ -141,6 +141,11 @@ class Workshop:
         """Run a `prefect` command against the server; returns what it says."""
         return self.command([sys.executable, "-m", "prefect", "--no-prompt", *arguments])
 
+    def shell(self, script: str, **env: str) -> str:
+        """Run a script as an operator does, with this Python's programs; returns what it says."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self.command(["/bin/sh", "-euc", script], PATH=path, **env)
+
     def named(self, name: str) -> UUID:
         """The deployment of a name such as `kombo-export/nightly`."""
         with self.client() as client:
