@@ -68,6 +68,12 @@ class CollectionReport:
         return {k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in asdict(self).items()}
 
 
+MOST_ROWS = 500
+"""Of each part of a report: a larger artifact is slow to show, and Prefect drops its event. The lake's `runs/` has all."""
+
+MOST_NAMED = 20
+"""Collections in a sentence, which becomes the message of the run's state."""
+
 _HEAD = ("collection", "mode", "rows", "new", "changed", "deleted", "tombstones", "received", "seconds", "rows/s", "MB")
 
 
@@ -104,7 +110,8 @@ def sentence(reports: Sequence[CollectionReport]) -> str:
     done = len(reports) - len(failed) - skipped
     parts = [f"{done} of {len(reports)} collections are in the lake: {rows:,} rows, {changed:,} of them new or changed"]
     parts += [f"{skipped} skipped"] if skipped else []
-    parts += [f"{len(failed)} failed: {', '.join(failed)}"] if failed else []
+    more = f" and {len(failed) - MOST_NAMED:,} more" if len(failed) > MOST_NAMED else ""
+    parts += [f"{len(failed)} failed: {', '.join(failed[:MOST_NAMED])}{more}"] if failed else []
     return "; ".join(parts)
 
 
@@ -118,18 +125,28 @@ def markdown(reports: Sequence[CollectionReport], warnings: Sequence[str]) -> st
     lines = []
     for title, status in (("Failed", "failed"), ("Skipped", "skipped")):
         if chosen := [r for r in reports if r.status == status]:
-            lines += [f"### {title}", "", *(f"- `{r.collection}` of `{r.integration}`: {r.reason}" for r in chosen), ""]
-    for integration in dict.fromkeys(r.integration for r in reports):
-        done = [r for r in reports if r.integration == integration and r.status in ("exported", "committed")]
-        if done:
-            lines += [f"### `{integration}`", "", f"| {' | '.join(_HEAD)} |", f"|---|---|{'--:|' * (len(_HEAD) - 2)}"]
-            lines += [*map(_line, done), ""]
-    noted = [*warnings, *(f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in r.warnings)]
+            named = _most([f"`{r.collection}` of `{r.integration}`: {r.reason}" for r in chosen])
+            lines += [f"### {title}", "", *(f"- {text}" for text in named), ""]
+    done = [r for r in reports if r.status in ("exported", "committed")]
+    for integration in dict.fromkeys(r.integration for r in done[:MOST_ROWS]):
+        lines += [f"### `{integration}`", "", f"| {' | '.join(_HEAD)} |", f"|---|---|{'--:|' * (len(_HEAD) - 2)}"]
+        lines += [*(_line(r) for r in done[:MOST_ROWS] if r.integration == integration), ""]
+    lines += [f"{_more(len(done))}.", ""] if len(done) > MOST_ROWS else []
+    noted = [*warnings]
+    noted += _most([f"`{r.collection}` of `{r.integration}`: {text}" for r in reports for text in r.warnings])
     noted += [*_odd("unknown keys", [(r.collection, r.unknown_keys) for r in reports])]
     noted += [*_odd("values of another type", [(r.collection, r.misfits) for r in reports])]
     if noted:
         lines += ["### Look at", "", *(f"- {text}" for text in noted)]
     return "\n".join(lines)
+
+
+def _most(texts: list[str]) -> list[str]:
+    return [*texts[:MOST_ROWS], _more(len(texts))] if len(texts) > MOST_ROWS else texts
+
+
+def _more(count: int) -> str:
+    return f"{count - MOST_ROWS:,} more are in the file of this run in the lake's `runs/`"
 
 
 def _line(r: CollectionReport) -> str:

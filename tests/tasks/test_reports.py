@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 
 from tasks.kombo.errors import IntegrationRefused
 from tasks.lake.errors import LakeRefused
@@ -82,3 +83,15 @@ def test_a_report_is_json_with_instants_as_text() -> None:
     assert found["watermark"] == "2026-03-28T12:00:00+00:00"
     assert DONE.seconds == 2.0
     assert FAILED.seconds == 0.0
+
+
+def test_a_report_of_very_many_collections_stays_small_and_says_how_many_it_leaves_out() -> None:
+    names = [f"lever:{number}" for number in range(3_000)]
+    failed = [failure(name, "tags", LakeRefused("no space left")) for name in names]
+    done = [replace(DONE, integration=name) for name in names]
+    text = markdown([*failed, *done], [])
+    assert len(text) < 500_000
+    assert text.count("no space left") == text.count("| applications |") == 500
+    assert text.count("2,500 more are in the file of this run in the lake's `runs/`") == 3  # failures, rows, warnings
+    assert "`ai_score`" in text
+    assert sentence(failed).endswith("tags of lever:19 and 2,980 more")
