@@ -69,7 +69,7 @@ class CollectionReport:
 
 
 MOST_ROWS = 500
-"""Of each part of a report: a larger artifact is slow to show, and Prefect drops its event. The lake's `runs/` has all."""
+"""Of each part of a report: a larger artifact is slow to show, and Prefect drops its event. The lake has all of it."""
 
 MOST_NAMED = 20
 """Collections in a sentence, which becomes the message of the run's state."""
