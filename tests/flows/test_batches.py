@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import duckdb
 import pytest
+import s3fs
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
@@ -30,6 +31,7 @@ from tasks.lake.claims import Claims, rejections_folder
 from tasks.lake.errors import LakeRefused
 from tasks.lake.store import FolderStore, open_store
 from tasks.rows import InvalidRows
+from tests.servers import Bucket
 from tests.tasks.batch_runs import pending, plan, rejections
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -267,6 +269,24 @@ def test_an_approved_plan_that_has_expired_is_not_carried_out(
         with pytest.raises(PlanExpired, match="nothing was sent"):
             reject_stale(integration, reason["id"], 30, approval=approval)
     assert demo.writes == []
+
+
+def test_plan_claims_outcomes_and_the_file_itself_may_be_on_s3(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = bucket.new_url()
+    names = {"key": "AWS_ACCESS_KEY_ID", "secret": "AWS_SECRET_ACCESS_KEY", "endpoint_url": "AWS_ENDPOINT_URL"}
+    for option, name in names.items():
+        monkeypatch.setenv(name, bucket.options[option])
+    chosen = [reject_stale(integration, reason["id"], 30, limit=3, approval="auto", lake=url) for _ in range(2)]
+    assert [one["done"] for one in chosen] == [3, 3]
+    lines = [f"add_application_note,{one['id']},still interested?" for one in pending(demo)[:2]]
+    bucket.client().pipe_file(f"{url}/rows.csv", "\n".join(["operation,application_id,content", *lines]).encode())
+    for _ in range(2):
+        assert apply_batch(integration, f"{url}/rows.csv", "auto", lake=url)["done"] == 2
+    assert Counter(Counter(str(write["ids"] + [write["operation"]]) for write in demo.writes).values()) == {1: 8}
+    assert len(bucket.client().glob(f"{url}/batches/plan-*/outcomes/*.parquet")) == 4
+    s3fs.S3FileSystem.clear_instance_cache()  # it would keep this environment's address
 
 
 class _Runtime:
