@@ -18,8 +18,9 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -263,14 +264,15 @@ class FolderStore:
 
 def _created(draft: Path) -> IO[bytes]:
     """Create a file and its folder, which another writer's `delete` may remove in between."""
-    for _ in range(_ATTEMPTS):
+    for tries in count(1):
         try:
-            draft.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # mkdir raises it too if the folder goes while it looks what is there
+                draft.parent.mkdir(parents=True, exist_ok=True)
             return draft.open("xb")
         except FileNotFoundError:
-            continue
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    return draft.open("xb")
+            if tries == _ATTEMPTS:
+                raise
+    raise AssertionError  # count() does not end
 
 
 def _version(status: os.stat_result) -> str:

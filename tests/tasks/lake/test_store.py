@@ -214,6 +214,21 @@ def test_folders_that_come_and_go_disturb_nobody(lake: Path) -> None:
     assert not (lake / "deep").exists()
 
 
+def test_a_folder_that_goes_while_it_is_being_made_is_made_again(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Path.mkdir
+    gone = [FileExistsError(), FileNotFoundError()]
+
+    def mkdir(self: Path, *args: Any, **options: Any) -> None:
+        if self.name == "deep" and gone:
+            raise gone.pop()
+        made(self, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    put_bytes(FolderStore(lake), "deep/0", b"1")
+    assert (lake / "deep" / "0").read_bytes() == b"1"
+    assert not gone
+
+
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
     """No file may become larger, as if the disk were full."""
