@@ -21,6 +21,7 @@ from tasks.lake.schemas import INSTANT, is_json
 ADDED = frozenset({"integration_id", "_fetched_at", "_run_id", "_extra"})
 """The columns that the lake adds to the API's."""
 
+_AT_ONCE = 32  # records decoded before the first is thrown away: few enough that the memory they take stays in cache
 _NULL = msgspec.Raw(b"null")
 _KINDS: dict[pa.DataType, Any] = {
     pa.string(): str,
@@ -106,6 +107,12 @@ class Reader:
             msgspec.DecodeError: It is not a JSON array.
         """
         records = _array(results)
+        done = self.none()
+        for start in range(0, len(records), _AT_ONCE):
+            done.add(self._checked(records[start : start + _AT_ONCE]))
+        return done
+
+    def _checked(self, records: list[msgspec.Raw]) -> Records:
         rows = [self._strict(record) for record in records]
         extra: list[bytes | None] = [None] * len(rows)
 
