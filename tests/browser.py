@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh window that reaches loopback only."""
+    with opened(browser) as made:
+        yield made
+
+
+@contextmanager
+def opened(browser: Browser) -> Iterator[Page]:
+    """The same, for as long as it is wanted."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, timezone_id="UTC", locale="en-GB")
     context.set_default_timeout(30_000)
     context.route(lambda url: "://127.0.0.1" not in url, _refuse)
@@ -116,5 +124,16 @@ def resume(page: Page, run: str, name: str, number: int, decision: str) -> None:
     if decision != "abort":
         choose(form, "decision", decision)
     shot(page, f"resume-{number}-{decision}")
-    form.get_by_role("button", name=re.compile("Resume|Submit")).last.click()
-    expect(form).to_be_hidden()
+    press(form, "Resume|Submit")
+
+
+def press(dialog: Locator, button: str) -> None:
+    """Press a button of a dialog until that is gone: a busy server may refuse, and the page then says so."""
+    for _ in range(10):
+        dialog.get_by_role("button", name=re.compile(button)).last.click()
+        try:
+            expect(dialog).to_be_hidden(timeout=5_000)
+        except AssertionError:
+            continue
+        return
+    expect(dialog).to_be_hidden()

@@ -23,8 +23,8 @@ from prefect.states import Suspended
 from deployments.demo.server import DemoKombo
 from flows.apply_batch import apply_batch
 from flows.reject_stale import reject_stale
-from tasks import applying, batches
-from tasks.approvals import PlanExpired
+from tasks import applying, approvals, batches
+from tasks.approvals import ApproveRejections, NotApproved, PlanExpired
 from tasks.batch_reports import BatchFailed
 from tasks.lake import plans
 from tasks.lake.claims import Claims, rejections_folder
@@ -166,6 +166,31 @@ def test_asking_without_a_deployment_is_refused_before_anything_is_read(demo: De
     with pytest.raises(ValueError, match="needs a deployment"):
         reject_stale(integration, "whatever", approval="ask")
     assert demo.requests == []
+
+
+@pytest.mark.parametrize("decision", ["abort", "reject"])
+def test_abort_and_another_number_send_nothing(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    answer = ApproveRejections(applications=3 if decision == "abort" else 4, decision=decision)
+    monkeypatch.setattr("flows.reject_stale.can_ask", lambda _: None)
+    monkeypatch.setattr(approvals, "suspend_flow_run", lambda **_: answer)
+    with pytest.raises(NotApproved, match="nothing was sent"):
+        reject_stale(integration, reason["id"], 30, limit=3, approval="ask")
+    assert demo.writes == []
+
+
+def test_a_run_that_is_set_going_without_an_answer_sends_nothing(
+    demo: DemoKombo, integration: str, reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unanswered(*, wait_for_input: type[ApproveRejections], **_: Any) -> Any:
+        return wait_for_input()  # as Prefect does then
+
+    monkeypatch.setattr("flows.reject_stale.can_ask", lambda _: None)
+    monkeypatch.setattr(approvals, "suspend_flow_run", unanswered)
+    with pytest.raises(NotApproved, match="was not answered"):
+        reject_stale(integration, reason["id"], 30, limit=3, approval="ask")
+    assert demo.writes == []
 
 
 def test_fewer_than_7_days_are_refused(demo: DemoKombo, integration: str) -> None:
