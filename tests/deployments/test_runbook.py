@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import prefect.server.api
 import prefect.settings
 import pytest
 from prefect.cli._app import _app
@@ -22,6 +24,7 @@ RUNBOOK = ROOT / "deployments/README.md"
 TEXT = RUNBOOK.read_text()
 BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", TEXT, re.MULTILINE | re.DOTALL)
 SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))
+TEMPLATES = "collections_data/views/aggregate-worker-metadata.json"
 ANY_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -112,3 +115,13 @@ def test_every_place_and_file_exists() -> None:
     for span in SPANS:
         if re.fullmatch(r"(tests|deployments|flows|tasks)/[a-z_/.]+", span):
             assert (ROOT / span).exists(), span
+
+
+def test_every_job_variable_is_one_of_prefect_s_own_pools() -> None:
+    pools = json.loads((Path(prefect.server.api.__file__).parent / TEMPLATES).read_text())
+    templates = [kind["default_base_job_configuration"] for kinds in pools.values() for kind in kinds.values()]
+    known = {name for template in templates for name in template["variables"]["properties"]}
+    section = TEXT.split("## Pools")[1].split("## ")[0]
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", section)) - {"job_variables"}
+    assert len(named) > 2
+    assert named <= known
