@@ -40,7 +40,7 @@ MAX_SKEW = dt.timedelta(minutes=15)
 """How far this machine's clock may be from the API's; beyond, dates and ages are wrong, and S3 refuses us too."""
 
 _PROGRESS_SECONDS = 15.0
-_AHEAD = 4  # pages fetched while others are converted, which happens in bursts of a few megabytes
+_AHEAD = 8  # pages fetched while others are converted, which happens in bursts of a few megabytes
 
 
 class _Refusals:
