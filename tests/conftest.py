@@ -22,6 +22,7 @@ os.environ.update(  # before Prefect is imported
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the work, one takes a module's tests, or those of all that need the image."""
     of_the_image = {item.path for item in items if "installed" in getattr(item, "fixturenames", ())}
