@@ -29,7 +29,7 @@ test: $(READY) ## lint, types, deployments and all tests
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python -m deployments.check
-	@$(BIN)/python -m pytest -q --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -22,15 +22,6 @@ os.environ.update(  # before Prefect is imported
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the work, one takes a module's tests, or those of all that need the image."""
-    of_the_image = {item.path for item in items if "installed" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "image" if item.path in of_the_image else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds the credentials, the lake or the cloud of whoever runs it."""
