@@ -275,9 +275,12 @@ def submit(page: Page) -> None:
 
 
 def started(page: Page, button: Locator | None = None) -> UUID:
-    """Press the button of a form that is right, and go to the run that it makes."""
-    with page.expect_response("**/create_flow_run") as answer:
-        (button or page.get_by_role("button", name="Submit")).click()
+    """Press the button of a form that is right, again if a busy server refuses, and go to the run that it makes."""
+    for _ in range(10):
+        with page.expect_response("**/create_flow_run") as answer:
+            (button or page.get_by_role("button", name="Submit")).click()
+        if answer.value.status != 503:
+            break
     run = UUID(answer.value.json()["id"])
     expect(page.get_by_role("button", name="View run").first).to_be_visible()
     page.goto(f"{page.url.split('/deployments')[0]}/runs/flow-run/{run}")
