@@ -55,7 +55,8 @@ class ObjectWriter:
     def _flush(self) -> None:
         if self._waiting_rows:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self.schema), row_group_size=GROUP_ROWS)
-        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+            self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+            pa.default_memory_pool().release_unused()  # a hundred megabytes that the next collection needs
 
     def finish(self, metadata: Mapping[str, str]) -> int:
         """Write the footer, read it back, and return the object's size in bytes.
