@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.lake import paths
+from tasks.lake.causes import temporary_files
 from tasks.lake.errors import CurrentUnreadable, LakeError, Moved
 from tasks.lake.merging import Mask, Merge, Plan, Positions
 from tasks.lake.parquet import ObjectWriter, key_values, read_footer
 from tasks.lake.schemas import SCHEMA_VERSION, SCHEMAS
 from tasks.lake.staging import Rows
-from tasks.lake.store import Held, Store, temporary_files
+from tasks.lake.store import Held, Store
 
 _ATTEMPTS = 5
 _READ_ROWS = 10_000

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.lake.arrow import Converter
+from tasks.lake.causes import temporary_files
 from tasks.lake.records import Oddities, Reader
 from tasks.lake.schemas import INSTANT
-from tasks.lake.store import temporary_files
 
 _CHUNK_BYTES = 3 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
 _KEYS = ["id", "changed_at", "remote_deleted_at", "_fetched_at"]

@@ -27,7 +27,8 @@ from typing import IO, Any, Protocol
 import fsspec
 from fsspec.asyn import sync
 
-from tasks.lake.errors import LakeError, LakeRefused, LakeUnavailable, Moved
+from tasks.lake.causes import store_errors
+from tasks.lake.errors import LakeRefused, Moved
 
 ANY = "*"
 """A version that stands for "whatever is there"."""
@@ -146,53 +147,6 @@ def _is_kept(store: Store, key: str, expect: str | None) -> bool:
 
 
 @contextmanager
-def _causes(doing: str) -> Iterator[None]:
-    """Turn what a store raises into the few errors that a caller acts on."""
-    try:
-        yield
-    except LakeError:
-        raise
-    except Exception as error:
-        raise _translated(error, doing) from error
-
-
-@contextmanager
-def temporary_files(doing: str) -> Iterator[None]:
-    """Say what is wrong with this machine's disk, where rows wait in temporary files."""
-    try:
-        yield
-    except OSError as error:
-        raise _translated(error, f"{doing}, in the folder for temporary files") from error
-
-
-def _translated(error: Exception, doing: str) -> LakeError:
-    cause = error.__cause__
-    answer: dict[str, Any] = getattr(error, "response", None) or getattr(cause, "response", None) or {}
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    said = code or (os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__)
-    if (
-        code in ("PreconditionFailed", "ConditionalRequestConflict")
-        or status == 412
-        or isinstance(error, FileExistsError)
-    ):
-        return Moved(f"{doing}: another writer was there first")
-    if code == "RequestTimeTooSkewed":
-        return LakeRefused(f"{doing}: this machine's clock is wrong; correct it (NTP) and run again")
-    if isinstance(error, PermissionError) or status in (401, 403):
-        return LakeRefused(f"{doing}: not permitted ({said}); check the credentials and their rights on the lake")
-    if code == "NoSuchBucket" or isinstance(error, FileNotFoundError):
-        return LakeRefused(f"{doing}: the bucket or folder does not exist ({said}); create it or correct the address")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return LakeRefused(f"{doing}: no space left ({said}); free some and run again")
-    if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG):
-        return LakeRefused(f"{doing}: {said}; correct the address")
-    if status is not None and 400 <= status < 500 and status != 429:
-        return LakeRefused(f"{doing}: refused ({said}, HTTP {status})")
-    return LakeUnavailable(f"{doing}: the store did not do it ({said}); the lake is as before")
-
-
-@contextmanager
 def _closed_on_error(file: IO[bytes]) -> Iterator[None]:
     try:
         yield
@@ -211,7 +165,7 @@ class FolderStore:
 
     def read(self, key: str) -> Held | None:
         """Open an object; a later replacement does not disturb the reader."""
-        with _causes(f"reading {key}"):
+        with store_errors(f"reading {key}"):
             try:
                 file = (self.root / key).open("rb")
             except FileNotFoundError:
@@ -222,7 +176,7 @@ class FolderStore:
     def put(self, key: str, file: IO[bytes], *, expect: str | None = ANY) -> str:
         """Copy beside the place, then rename into it under the folder's lock."""
         place = self.root / key
-        with _causes(f"writing {key}"):
+        with store_errors(f"writing {key}"):
             draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
             try:
                 with _created(draft) as copy:
@@ -244,14 +198,14 @@ class FolderStore:
 
     def names(self, prefix: str) -> list[str]:
         """List a folder; hidden names (drafts, locks) are not the lake's."""
-        with _causes(f"listing {prefix}"):
+        with store_errors(f"listing {prefix}"):
             folder = self.root / prefix
             return sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
 
     def delete(self, key: str) -> None:
         """Remove a file and the folders that it leaves empty."""
         place = self.root / key
-        with _causes(f"deleting {key}"):
+        with store_errors(f"deleting {key}"):
             place.unlink(missing_ok=True)
             for folder in place.parents:
                 if folder == self.root:
@@ -312,7 +266,7 @@ class S3Store:
 
     def read(self, key: str) -> Held | None:
         """Fetch an object whole into an unnamed file: one answer, hence one version."""
-        with _causes(f"reading {key}"):
+        with store_errors(f"reading {key}"):
             try:
                 held: Held = sync(self.fs.loop, self._read, key)
             except FileNotFoundError as error:
@@ -340,7 +294,7 @@ class S3Store:
         condition = {} if expect == ANY else {"IfNoneMatch": "*"} if expect is None else {"IfMatch": expect}
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        with _causes(f"writing {key}"):
+        with store_errors(f"writing {key}"):
             if size <= _PART:
                 answer = self.fs.call_s3("put_object", **self._place(key), Body=file.read(), **condition)
             else:
@@ -360,13 +314,14 @@ class S3Store:
                 "complete_multipart_upload", **upload, MultipartUpload={"Parts": parts}, **condition
             )
         except BaseException:
-            self.fs.call_s3("abort_multipart_upload", **upload)
+            with suppress(Exception):  # parts are left, which a bucket's lifecycle removes; why it failed matters more
+                self.fs.call_s3("abort_multipart_upload", **upload)
             raise
         return done
 
     def names(self, prefix: str) -> list[str]:
         """List one level of keys."""
-        with _causes(f"listing {prefix}"):
+        with store_errors(f"listing {prefix}"):
             path = "/".join(part for part in (self.bucket, self.prefix, prefix.strip("/")) if part)
             try:
                 found = self.fs.ls(path, detail=False, refresh=True)
@@ -376,7 +331,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Delete a key."""
-        with _causes(f"deleting {key}"):
+        with store_errors(f"deleting {key}"):
             self.fs.call_s3("delete_object", **self._place(key))
 
 
@@ -396,7 +351,7 @@ class OtherStore:
 
     def read(self, key: str) -> Held | None:
         """Read an object whole into an unnamed file."""
-        with _causes(f"reading {key}"), _MEMORY if self._in_memory else nullcontext():
+        with store_errors(f"reading {key}"), _MEMORY if self._in_memory else nullcontext():
             digest, size = hashlib.sha256(), 0
             try:
                 source = self.fs.open(f"{self.root}/{key}", "rb")
@@ -414,7 +369,7 @@ class OtherStore:
     def put(self, key: str, file: IO[bytes], *, expect: str | None = ANY) -> str:
         """Write an object; outside memory the check and the write are two steps, which `conditional` admits."""
         path = f"{self.root}/{key}"
-        with _causes(f"writing {key}"), _MEMORY:
+        with store_errors(f"writing {key}"), _MEMORY:
             if expect != ANY:
                 held = self.read(key)
                 if held:
@@ -437,7 +392,7 @@ class OtherStore:
 
     def names(self, prefix: str) -> list[str]:
         """List one level, not from a cache."""
-        with _causes(f"listing {prefix}"):
+        with store_errors(f"listing {prefix}"):
             self.fs.invalidate_cache()
             try:
                 found = self.fs.ls(f"{self.root}/{prefix}".rstrip("/"), detail=False)
@@ -447,7 +402,7 @@ class OtherStore:
 
     def delete(self, key: str) -> None:
         """Remove an object."""
-        with _causes(f"deleting {key}"):
+        with store_errors(f"deleting {key}"):
             try:
                 self.fs.rm_file(f"{self.root}/{key}")
             except FileNotFoundError:

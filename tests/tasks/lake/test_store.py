@@ -326,6 +326,23 @@ def test_a_large_object_is_uploaded_in_parts_under_the_same_conditions(s3: S3Sto
     assert uploads(s3) == []
 
 
+@pytest.mark.usefixtures("in_parts")
+def test_why_an_upload_failed_is_said_even_if_it_cannot_be_aborted(
+    s3: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_bytes(s3, "big", b"another writer's")
+    ask = s3.fs.call_s3
+
+    def call(method: str, *args: Any, **given: Any) -> Any:
+        if method == "abort_multipart_upload":
+            raise ConnectionError("nor does it answer now")
+        return ask(method, *args, **given)
+
+    monkeypatch.setattr(s3.fs, "call_s3", call)
+    with pytest.raises(Moved):
+        s3.put("big", io.BytesIO(BODY), expect=None)
+
+
 class Breaking(io.BytesIO):
     """A file whose disk breaks on the way."""
 
