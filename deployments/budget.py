@@ -24,7 +24,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.demo.server import DemoProcess
-from deployments.processes import prefect_server
+from deployments.processes import ROOT, prefect_server
 from tasks.exports import COLLECTIONS
 
 REQUESTS_A_MINUTE = 625
@@ -32,8 +32,6 @@ REQUESTS_A_MINUTE = 625
 
 LINES_A_MINUTE = 2_000
 """What a Hobby workspace may send in events and log lines together."""
-
-ROOT = Path(__file__).parents[1]
 
 _REQUEST = re.compile(r'^(\S+) \| .*uvicorn\.access.* - "(?:GET|POST|PUT|PATCH|DELETE) ', re.MULTILINE)
 _QUIET_SECONDS = 4.0  # within which nothing arrives any more

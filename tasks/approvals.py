@@ -17,7 +17,6 @@ from tasks import batch_reports
 from tasks.credentials import KomboLake
 from tasks.lake import plans
 from tasks.lake.plans import Plan
-from tasks.lake.store import open_store
 
 Approval = Literal["dry-run", "ask", "auto"]
 
@@ -96,8 +95,7 @@ def ask(plan: Plan, kind: str, *, lake: KomboLake, run_id: str) -> None:
         NotApproved: It was refused, or another number was typed.
         PlanExpired: It is too late.
     """
-    url, options = lake.location()
-    store = open_store(url, options)
+    store = lake.get_store()
     check_age(plan)
     if plans.is_approved(store, run_id, plan):
         return

@@ -24,7 +24,6 @@ from tasks.lake import plans
 from tasks.lake.claims import Outcome, Standing
 from tasks.lake.errors import LakeError, LakeRefused
 from tasks.lake.plans import Plan
-from tasks.lake.store import Store, open_store
 from tasks.planning import checked_store
 from tasks.policies import unsafe_writes
 
@@ -44,7 +43,7 @@ def plan_of(lake: KomboLake, run_id: str) -> Plan | None:
         LakeRefused: It has made one, and the lake does not have it any more: nor has it what was sent.
         LakeError: The lake does not work.
     """
-    plan = plans.of_run(_open(lake), run_id)
+    plan = plans.of_run(lake.get_store(), run_id)
     if plan is None and (runtime.flow_run.run_count or 1) > 1 and _has_shown_a_plan(run_id):
         raise LakeRefused(
             "this run has made a plan before, and it is not in the lake any more: nothing was sent. A folder inside a "
@@ -160,7 +159,7 @@ def carry_out(
     course = Course()
     try:
         # Once for all chunks: what is claimed later is met when it is claimed again.
-        known = standings.claimed(plan, plan.rows, _open(lake), run_id)
+        known = standings.claimed(plan, plan.rows, lake.get_store(), run_id)
         for start in range(0, len(plan.rows), CHUNK):
             rows = plan.rows[start : start + CHUNK]
             applied = apply_chunk(
@@ -195,7 +194,7 @@ def _report(
     place = ""
     outcomes = dict(known)
     try:
-        store = _open(lake)
+        store = lake.get_store()
         rest = [row for row in plan.rows if row.key not in outcomes]
         outcomes = batch_reports.complete(plan, standings.known_outcomes(plan, rest, store, run_id) | outcomes)
         place = plans.keep_outcomes(store, run_id, plan, outcomes)
@@ -221,8 +220,3 @@ def _why(error: BaseException) -> str:
     if isinstance(error, Pause):
         return 'the run was suspended; "Resume" goes on with it'
     return type(error).__name__ if isinstance(error, Exception) else "the run was cancelled, or its process ended"
-
-
-def _open(lake: KomboLake) -> Store:
-    url, options = lake.location()
-    return open_store(url, options)

@@ -20,6 +20,7 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from tasks.kombo.client import EU, Client
 from tasks.kombo.transport import checked_base_url
+from tasks.lake.store import Store, open_store
 
 CREDENTIALS_BLOCK = "kombo"
 LAKE_BLOCK = "kombo-lake"
@@ -101,7 +102,7 @@ class KomboLake(Block):
         from tasks.credentials import KomboLake
 
         lake = KomboLake.load("BLOCK_NAME")
-        url, storage_options = lake.location()
+        store = lake.get_store()
         ```
     """
 
@@ -134,6 +135,14 @@ class KomboLake(Block):
             A lake that was never stored; `./lake` if nothing is set.
         """
         return cls(url=os.environ.get("KOMBO_LAKE", "").strip() or DEFAULT_LAKE)
+
+    def get_store(self) -> Store:
+        """Open the lake.
+
+        Raises:
+            LakeRefused: The URL's scheme is unknown, or it takes a package that is not installed.
+        """
+        return open_store(*self.location())
 
     def location(self) -> tuple[str, dict[str, Any]]:
         """Return the lake's URL and fsspec's storage options, which hold the secrets in clear: never log them."""

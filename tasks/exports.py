@@ -25,7 +25,7 @@ from tasks.lake.errors import StateMissing
 from tasks.lake.merging import Merge
 from tasks.lake.schemas import SCHEMA_VERSION, SCHEMAS
 from tasks.lake.staging import Staging
-from tasks.lake.store import Store, check, open_store, put_bytes
+from tasks.lake.store import Store, check, put_bytes
 from tasks.policies import reads
 from tasks.reports import CollectionReport, WrongClock
 
@@ -83,7 +83,7 @@ def check_lake(lake: KomboLake) -> list[str]:
         LakeError: It does not work.
     """
     _settle()
-    store = _open(lake)
+    store = lake.get_store()
     check(store)
     if store.conditional:
         return []
@@ -129,7 +129,15 @@ def export_collection(
     _refusals.check(run_id, integration)
     try:
         return _bring(
-            integration, collection, _open(lake), run_id, mode, full_every_days, keep_snapshots, max_shrink, credentials
+            integration,
+            collection,
+            lake.get_store(),
+            run_id,
+            mode,
+            full_every_days,
+            keep_snapshots,
+            max_shrink,
+            credentials,
         )
     except (NotOffered, SetupPending) as error:
         _log().warning("%s of %s is skipped: %s", collection, integration, error)
@@ -167,7 +175,7 @@ def record_run(
         "warnings": list(warnings),
         "collections": [{**report.as_json(), "seconds": round(report.seconds, 3)} for report in reports],
     }
-    put_bytes(_open(lake), paths.run(run_id), json.dumps(record, indent=1).encode())
+    put_bytes(lake.get_store(), paths.run(run_id), json.dumps(record, indent=1).encode())
     return paths.run(run_id)
 
 
@@ -181,11 +189,6 @@ def _settle() -> None:
     importlib.import_module("pandas")
     gc.collect()
     gc.freeze()
-
-
-def _open(lake: KomboLake) -> Store:
-    url, options = lake.location()
-    return open_store(url, options)
 
 
 def _log() -> Any:

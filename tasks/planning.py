@@ -17,7 +17,7 @@ from tasks.kombo.errors import NotOffered
 from tasks.lake import claims, plans
 from tasks.lake.plans import Plan, PlanRow
 from tasks.lake.sheets import read_sheet
-from tasks.lake.store import Store, check, open_store, put_bytes
+from tasks.lake.store import Store, check, put_bytes
 from tasks.operations import OPERATIONS
 from tasks.policies import reads
 from tasks.rows import InvalidRows, Problem, Rehearsal, parse
@@ -143,8 +143,7 @@ def checked_store(lake: KomboLake, *, writes: bool) -> Store:
     Raises:
         LakeError: It does not work, or cannot keep claims apart.
     """
-    url, options = lake.location()
-    store = open_store(url, options)
+    store = lake.get_store()
     claims.check_exclusive(store) if writes else check(store)
     return store
 
