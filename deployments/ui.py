@@ -119,26 +119,13 @@ def stack(here: Place) -> Iterator[DemoProcess]:
         DemoProcess("small", immediate=True) as demo,
         prefect_server(here.home, port=here.port, ui=True) as api,
     ):
-        given = _environment(demo, here.lake)
+        given = demo.environment(here.lake)
         _bootstrap(given)
         with prefect_worker(api, here.home, env=_AT_ONCE):
             _deploy()
             _bootstrap(given)
             _switch_schedules_off()
             yield demo
-
-
-def _environment(demo: DemoProcess, lake: Path) -> dict[str, str]:
-    integrations = demo.integrations
-    reasons = demo.records(integrations[0], "rejection_reasons", include_deleted=False)
-    return {
-        "KOMBO_API_KEY": demo.api_key,
-        "KOMBO_BASE_URL": demo.base_url,
-        "KOMBO_LAKE": str(lake),
-        "KOMBO_INTEGRATIONS": " ".join(integrations),
-        "KOMBO_STALE_INTEGRATION": integrations[0],
-        "KOMBO_STALE_REASON": reasons[0]["name"],
-    }
 
 
 # Prefect reads the environment when it is imported: not before it is clean.

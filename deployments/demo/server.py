@@ -303,6 +303,23 @@ class DemoProcess(Surface):
         """Id of the process."""
         return self._process.pid
 
+    def environment(self, lake: Path) -> dict[str, str]:
+        """Return what `deployments.bootstrap` takes to deploy everything against this server.
+
+        Args:
+            lake: Where the lake is to be.
+        """
+        first = self.integrations[0]
+        reason = self.records(first, "rejection_reasons", include_deleted=False)[0]
+        return {
+            "KOMBO_API_KEY": self.api_key,
+            "KOMBO_BASE_URL": self.base_url,
+            "KOMBO_LAKE": str(lake),
+            "KOMBO_INTEGRATIONS": " ".join(self.integrations),
+            "KOMBO_STALE_INTEGRATION": first,
+            "KOMBO_STALE_REASON": reason["name"],
+        }
+
     def _call(self, name: str, **arguments: Any) -> Any:
         response = self._client.post(f"/_demo/{name}", json=arguments)
         if response.status_code != httpx.codes.OK:

@@ -100,11 +100,11 @@ class Staging:
             with temporary_files("keeping fetched rows"):
                 self._sink.close()
                 self._file.flush()
-        pa.default_memory_pool().release_unused()  # before the merge takes its share
         empty = self._staged.empty_table().select(_KEYS)
-        return Rows(
-            self.schema, self._file if self._sink else None, self._constants, pa.concat_tables([empty, *self._keys])
-        )
+        keys = pa.concat_tables([empty, *self._keys])
+        rows = Rows(self.schema, self._file if self._sink else None, self._constants, keys)
+        pa.default_memory_pool().release_unused()  # before the merge takes its share
+        return rows
 
 
 class Rows:

@@ -41,14 +41,7 @@ def night(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     python, port = str(installed.python), free_port()
     with DemoProcess("tiny") as demo, workshop(folder, {}, pool="kombo") as shop:
         env = {"PREFECT_API_URL": shop.api, "PREFECT_HOME": str(folder / "home")}
-        given = {
-            "KOMBO_API_KEY": demo.api_key,
-            "KOMBO_BASE_URL": demo.base_url,
-            "KOMBO_LAKE": str(folder / "lake"),
-            "KOMBO_INTEGRATIONS": " ".join(demo.integrations),
-            "KOMBO_STALE_INTEGRATION": demo.integrations[0],
-            "KOMBO_STALE_REASON": "Position filled",
-        }
+        given = demo.environment(folder / "lake")
         shop.command(installed.command(python, "-m", "deployments.bootstrap", **env, **given))
         worker = {**env, "PREFECT_WORKER_WEBSERVER_PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
         with shop.worker(installed.command(*COMMAND, **worker)):

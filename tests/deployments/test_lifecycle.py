@@ -78,14 +78,7 @@ def shop_and_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Wo
     folder = tmp_path_factory.mktemp("nights")
     worker = {"KOMBO_FLOWS_HOME": str(ROOT), "PREFECT_LOGGING_TO_API_ENABLED": "true"}
     with DemoProcess("small", odd=False) as demo, workshop(folder, worker, pool="kombo") as shop:
-        given = {
-            "KOMBO_API_KEY": demo.api_key,
-            "KOMBO_BASE_URL": demo.base_url,
-            "KOMBO_LAKE": str(folder / "lake"),
-            "KOMBO_INTEGRATIONS": " ".join(demo.integrations),
-            "KOMBO_STALE_INTEGRATION": demo.integrations[0],
-            "KOMBO_STALE_REASON": "Position filled",
-        }
+        given = demo.environment(folder / "lake")
         with shop.client() as client:
             bootstrap(client, given)
         shop.prefect("deploy", "--all")
