@@ -238,7 +238,7 @@ def _bring(
             )
             report = _report(integration, collection, "exported", state, done, started_at, number, staging)
     _log().info(
-        "%s of %s: %s, %s rows received, %s new, %s changed, %s deleted; %s rows in %.1f s",
+        "%s of %s: %s, %s received, %s new, %s changed, %s deleted; rows now: %s, in %.1f s",
         *(collection, integration, chosen, done.received, done.inserted, done.updated, done.deleted),
         *(done.rows, report.seconds),
     )
