@@ -89,11 +89,11 @@ class Plan:
         self._received, self._live, self._tombstoned = len(rows), 0, 0
         if old is None:
             return
-        keys = old.keys()
-        at = _positions(keys["id"], rows.keys["id"], rows.keep)
+        keys, new = old.keys(), rows.keys()
+        at = _positions(keys["id"], new["id"], rows.keep)
         unmatched = at < 0
         if moved:
-            theirs = ~unmatched & (_instants(keys["_fetched_at"]) > _instants(rows.keys["_fetched_at"])[at])
+            theirs = ~unmatched & (_instants(keys["_fetched_at"]) > _instants(new["_fetched_at"])[at])
             self.keep_new[at[theirs]] = False
             at[theirs] = -1
         found = at >= 0
@@ -104,7 +104,7 @@ class Plan:
         self._find_updates(rows, old, at)
         was_live = ~_is_set(keys["remote_deleted_at"])
         self._live = int(was_live.sum())
-        self._tombstoned = int((was_live[found] & _is_set(rows.keys["remote_deleted_at"])[at[found]]).sum())
+        self._tombstoned = int((was_live[found] & _is_set(new["remote_deleted_at"])[at[found]]).sum())
 
     def _find_updates(self, rows: Rows, old: Old, at: Positions) -> None:
         """Compare the content of every row that is both old and fetched."""

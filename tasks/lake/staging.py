@@ -1,14 +1,13 @@
 """Hold what a run fetched, out of memory, until it is merged into the lake.
 
-Pages go in as they arrive; batches of Arrow come out, one row per id. The rows wait in an unnamed temporary file, which
-is gone when the process is, however it ends: personal data is not left on a worker's disk.
+Pages go in as they arrive; batches of Arrow come out, one row per id. The rows wait in unnamed temporary files, which
+are gone when the process is, however it ends: personal data is not left on a worker's disk.
 """
 
 import datetime as dt
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,53 @@ from tasks.lake.schemas import INSTANT
 
 _CHUNK_BYTES = 3 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
 _KEYS = ["id", "changed_at", "remote_deleted_at", "_fetched_at"]
-_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class _Spill:
+    """Tables of one schema, in an unnamed temporary file until they are wanted again.
+
+    Args:
+        schema: Theirs.
+        compression: Of the file; None for none.
+    """
+
+    def __init__(self, schema: pa.Schema, compression: str | None) -> None:
+        self._schema = schema
+        self._options = pa.ipc.IpcWriteOptions(compression=compression)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._sink: pa.ipc.RecordBatchFileWriter | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Append a table."""
+        with temporary_files("keeping fetched rows"):
+            if self._sink is None:
+                self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._schema, options=self._options)
+            self._sink.write_table(table)
+
+    def finish(self) -> None:
+        """End the input; only now may it be read."""
+        if self._sink:
+            with temporary_files("keeping fetched rows"):
+                self._sink.close()
+                self._file.flush()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield what was added, in its order."""
+        if self._sink is None:
+            return
+        self._file.seek(0)
+        reader = pa.ipc.open_file(pa.PythonFile(self._file, "r"))
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+    def read(self) -> pa.Table:
+        """Return everything."""
+        return pa.Table.from_batches(self.batches(), self._schema)
+
+    def close(self) -> None:
+        """Throw everything away."""
+        with suppress(OSError):  # a full disk, said before
+            self._file.close()
 
 
 class Staging:
@@ -40,20 +85,19 @@ class Staging:
         self._reader = Reader(schema)
         self._converter = Converter(schema)
         self._staged = pa.schema([*self._converter.schema, schema.field("_fetched_at"), schema.field("_extra")])
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._sink: pa.ipc.RecordBatchFileWriter | None = None
+        self._rows = _Spill(self._staged, "lz4")
+        self._keys = _Spill(pa.schema([self._staged.field(name) for name in _KEYS]), None)
         self._records = self._reader.none()
         self._fetched: list[pa.Array] = []
         self._bytes = 0
-        self._keys: list[pa.Table] = []
         self.received = 0
 
     def __enter__(self) -> "Staging":
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a full disk, said before: the rows are thrown away
-            self._file.close()
+        self._rows.close()
+        self._keys.close()
 
     @property
     def odd(self) -> Oddities:
@@ -86,60 +130,51 @@ class Staging:
                 table = self._converter.convert(self._reader.rewritten(records.json), records.texts)
             added = [pa.concat_arrays(self._fetched), pa.array(records.extra, pa.string())]
             table = pa.Table.from_arrays([*table.columns, *added], schema=self._staged)
-            with temporary_files("keeping fetched rows"):
-                if self._sink is None:
-                    self._sink = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self._staged, options=_LZ4)
-                self._sink.write_table(table)
-            self._keys.append(table.select(_KEYS))
+            self._rows.add(table)
+            self._keys.add(table.select(_KEYS))
         self._records, self._fetched, self._bytes = self._reader.none(), [], 0
 
     def finish(self) -> "Rows":
         """End the input and return the rows: of each id the one newest by `changed_at`, then the last received."""
         self._convert()
-        if self._sink:
-            with temporary_files("keeping fetched rows"):
-                self._sink.close()
-                self._file.flush()
-        empty = self._staged.empty_table().select(_KEYS)
-        keys = pa.concat_tables([empty, *self._keys])
-        rows = Rows(self.schema, self._file if self._sink else None, self._constants, keys)
+        self._rows.finish()
+        self._keys.finish()
+        rows = Rows(self.schema, self._rows, self._keys, self._constants)
         pa.default_memory_pool().release_unused()  # before the merge takes its share
         return rows
 
 
 class Rows:
-    """Fetched rows: their keys in memory, the rest on disk.
+    """Fetched rows, on disk.
 
     Args:
         schema: The collection's schema.
-        file: An Arrow IPC file with the columns that vary; None for no rows.
-        constants: The columns that do not.
-        keys: `id`, `changed_at`, `remote_deleted_at`, `_fetched_at` of every row in the file, in its order.
+        rows: The columns that vary.
+        keys: `id`, `changed_at`, `remote_deleted_at`, `_fetched_at` of the same rows.
+        constants: The columns that do not vary.
 
     Attributes:
-        keys: As given.
         keep: Which of the rows count: of each id the newest.
     """
 
-    def __init__(self, schema: pa.Schema, file: IO[bytes] | None, constants: dict[str, str], keys: pa.Table) -> None:
+    def __init__(self, schema: pa.Schema, rows: _Spill, keys: _Spill, constants: dict[str, str]) -> None:
         self._schema = schema
-        self._file = file
+        self._rows = rows
+        self._keys = keys
         self._constants = constants
-        self.keys = keys
-        self.keep = _newest(keys)
+        self.keep = _newest(self.keys())
+
+    def keys(self) -> pa.Table:
+        """`id`, `changed_at`, `remote_deleted_at` and `_fetched_at` of every row, `keep` or not."""
+        return self._keys.read()
 
     def __len__(self) -> int:
         return int(self.keep.sum())
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64]]]:
         """Yield every batch in the collection's schema, with the positions of its rows among all, `keep` or not."""
-        if self._file is None:
-            return
-        self._file.seek(0)
         start = 0
-        reader = pa.ipc.open_file(pa.PythonFile(self._file, "r"))
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
+        for batch in self._rows.batches():
             yield self._complete(batch), np.arange(start, start + batch.num_rows)
             start += batch.num_rows
 
