@@ -229,6 +229,7 @@ class Collection:
             ObjectWriter(change_schema(self.schema)) as log,
         ):
             with _ONE_AT_A_TIME:
+                pa.default_memory_pool().release_unused()  # what fetching and the merge before have left
                 plan = Plan(rows, old, base_keys, moved=moved)
                 done = plan.counts(max_shrink, f"{self.collection} of {self.integration_id}")
                 _write(plan, rows, old, target, log)

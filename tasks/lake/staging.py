@@ -139,9 +139,7 @@ class Staging:
         self._convert()
         self._rows.finish()
         self._keys.finish()
-        rows = Rows(self.schema, self._rows, self._keys, self._constants)
-        pa.default_memory_pool().release_unused()  # before the merge takes its share
-        return rows
+        return Rows(self.schema, self._rows, self._keys, self._constants)
 
 
 class Rows:
