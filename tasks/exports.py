@@ -277,7 +277,7 @@ def _fetch(
                 first = page
                 _check_clock(page)
             number += 1
-            staging.add(page.results, page.fetched_at)
+            staging.add(page.records, page.fetched_at)
             if time.monotonic() - said > _PROGRESS_SECONDS:
                 said = time.monotonic()
                 _log().info("%s of %s: %s rows on %s pages so far", collection, integration, staging.received, number)

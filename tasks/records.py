@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from tasks.credentials import KomboCredentials, resolve_credentials
 from tasks.kombo import ids
 from tasks.kombo.collections import Collection, spec
@@ -67,7 +69,7 @@ def _walk(
             prefetch=0 if limit else 1,
         )
         for page in walk:
-            for record in _records(page.results, collection, integration):
+            for record in _records(page.records, collection, integration):
                 key = record.get("id")
                 if isinstance(key, str):
                     if key in seen:
@@ -79,9 +81,9 @@ def _walk(
                     return
 
 
-def _records(results: bytes, collection: Collection, integration: str) -> list[dict[str, Any]]:
+def _records(raw: list[msgspec.Raw], collection: Collection, integration: str) -> list[dict[str, Any]]:
     try:
-        found = json.loads(results)
+        found = [json.loads(bytes(record)) for record in raw]
     except ValueError:
         found = [None]
     if not all(isinstance(record, dict) for record in found):

@@ -57,7 +57,7 @@ def pending(integration: str, credentials: KomboCredentials) -> tuple[list[dict[
     ):
         for page in walk:
             now = now or page.sent_at
-            for record in json.loads(page.results):
+            for record in map(json.loads, map(bytes, page.records)):
                 found[str(record.get("id"))] = {name: record[name] for name in _DECIDES if name in record}
     return list(found.values()), now or datetime.now(UTC)
 

@@ -59,6 +59,8 @@ def export(base_url: str, integration: str, lake: str) -> dict[str, Any]:
 def merge(lake: str, integration: str) -> dict[str, Any]:
     """Merge 1 % of a collection, fetched again with another time, into its current object."""
     sys.path.insert(0, str(ROOT))
+    import msgspec
+
     from tasks.lake.dataset import Collection, State
     from tasks.lake.schemas import SCHEMAS
     from tasks.lake.staging import Staging
@@ -68,8 +70,8 @@ def merge(lake: str, integration: str) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     with target.current() as base, Staging(SCHEMAS["applications"], integration, f"merge-{now:%H%M%S%f}") as staging:  # type: ignore[union-attr]
         keys = base.keys()["id"].to_pylist()[::100]
-        records = [{"id": key, "changed_at": now.strftime("%Y-%m-%dT%H:%M:%SZ")} for key in keys]
-        staging.add(json.dumps(records).encode(), now)
+        changed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        staging.add([msgspec.Raw(json.dumps({"id": key, "changed_at": changed_at})) for key in keys], now)
         rows = staging.finish()
         state = State(integration, "applications", now, base.state.last_full_at, f"merge-{now:%H%M%S%f}", "incremental")
         began = time.perf_counter()

@@ -89,7 +89,7 @@ class _Success(msgspec.Struct):
 
 
 class _PageData(msgspec.Struct):
-    results: msgspec.Raw
+    results: list[msgspec.Raw]
     next: str | None
 
 
@@ -141,14 +141,14 @@ def answer(reply: Reply) -> Answer:
     return Answer(data, warnings, reply.status, reply.headers, reply.sent_at)
 
 
-def page(reply: Reply) -> tuple[bytes, str | None]:
+def page(reply: Reply) -> tuple[list[msgspec.Raw], str | None]:
     """Split a page of a collection.
 
     Args:
         reply: The answer.
 
     Returns:
-        The JSON array of records as it came, not looked into, and the next cursor, None after the last page.
+        The records, each as its JSON, not looked into, and the next cursor, None after the last page.
 
     Raises:
         KomboError: It is an error or breaks the contract.
@@ -159,11 +159,8 @@ def page(reply: Reply) -> tuple[bytes, str | None]:
         except _UNREADABLE:
             _checked(reply)
             raise problem(reply, "Its data has no list of results, or does not say whether a page follows.") from None
-        results = bytes(envelope.data.results)
         if envelope.status == "success" and envelope.data.next != "":
-            if results.startswith(b"["):
-                return results, envelope.data.next
-            raise problem(reply, "Its results are not a list.")
+            return envelope.data.results, envelope.data.next
     raise problem(reply)
 
 

@@ -18,6 +18,8 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from tasks.kombo import answers, ids
 from tasks.kombo.client import Client
 from tasks.kombo.collections import Collection, CollectionSpec, spec
@@ -35,7 +37,7 @@ class Page:
 
     Attributes:
         number: From 1; from 1 again after a restart.
-        results: The JSON array of records, byte for byte as it came.
+        records: Each as its JSON, byte for byte as it came.
         fetched_at: When it was answered, in UTC: the API's `Date` where present, else our clock.
         sent_at: When its request was sent, on the same clock: `fetched_at` less the time the answer took. That of the
             first page is what an incremental read may safely continue from.
@@ -44,7 +46,7 @@ class Page:
     """
 
     number: int
-    results: bytes
+    records: list[msgspec.Raw]
     fetched_at: datetime
     sent_at: datetime
     restarted: bool
@@ -114,7 +116,7 @@ class _Walk:
         seen: set[str] = set()
         for number in count(1):
             try:
-                reply, (results, following) = self._client.read(
+                reply, (records, following) = self._client.read(
                     self._path,
                     integration=self._integration,
                     params=params,
@@ -134,7 +136,7 @@ class _Walk:
                 error.page = number
                 raise
             yield Page(
-                number, results, reply.received_at, reply.sent_at, restarted=restarted and number == 1, skew=reply.skew
+                number, records, reply.received_at, reply.sent_at, restarted=restarted and number == 1, skew=reply.skew
             )
             if following is None:
                 return True

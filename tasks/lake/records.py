@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import Annotated, Any, TypeAlias
 
@@ -97,16 +98,12 @@ class Reader:
         """Return no records."""
         return Records([], {path: [] for path, _ in self._texts}, [])
 
-    def read(self, results: bytes) -> Records:
+    def read(self, records: list[msgspec.Raw]) -> Records:
         """Read a page.
 
         Args:
-            results: The JSON array of a page's records.
-
-        Raises:
-            msgspec.DecodeError: It is not a JSON array.
+            records: Its records, each as its JSON.
         """
-        records = _array(results)
         done = self.none()
         for start in range(0, len(records), _AT_ONCE):
             done.add(self._checked(records[start : start + _AT_ONCE]))
@@ -118,8 +115,7 @@ class Reader:
 
         def part(odd: Iterable[int]) -> None:
             for number in odd:
-                records[number], extra[number] = self._take_apart(records[number])
-                rows[number] = self._record(records[number])
+                records[number], rows[number], extra[number] = self._take_apart(records[number])
 
         part(number for number, row in enumerate(rows) if row is None)
         try:
@@ -148,57 +144,92 @@ class Reader:
             return None
         return row if row.id else None
 
-    def _take_apart(self, record: msgspec.Raw) -> tuple[msgspec.Raw, bytes | None]:
+    def _take_apart(self, record: msgspec.Raw) -> tuple[msgspec.Raw, Any, bytes | None]:
+        """Return what fits of a record, as JSON and decoded, and what does not."""
         text = bytes(record).decode(errors="replace")  # bytes that are no text become U+FFFD
-        fitted, extra = self._fit_object(msgspec.Raw(text.encode()), self._fields, "")
-        row = fitted or {}
-        if not row.get("id"):
-            row["id"] = _stand_in(record, extra)
-        return msgspec.Raw(_encode(row)), None if extra is None else _encode(extra)
+        fitted, extra = self._parts.object(msgspec.Raw(text), self.odd)
+        json = _encode(fitted or {})
+        row = self._record(json)
+        if not row.id:
+            json = _encode({**(fitted or {}), "id": _stand_in(record, extra)})
+            row = self._record(json)
+        return msgspec.Raw(json), row, None if extra is None else _encode(extra)
 
-    def _fit(self, value: msgspec.Raw, of: pa.Field, path: str) -> tuple[Any, Any]:
-        """Return what fits the field, and what is left over (None for nothing)."""
-        if bytes(value) == b"null":
-            return None, None
-        if is_json(of):
-            return value, None
+    @cached_property
+    def _parts(self) -> "_Part":
+        return _Part(pa.field("Record", pa.struct(self._fields)), "")
+
+
+class _Part:
+    """A field at any depth, which parts a value that fits it from one that does not.
+
+    Whatever fits as a whole is not looked into: a key that Kombo adds to its API makes every record odd.
+
+    Args:
+        of: The field.
+        path: Where it is, for the report.
+    """
+
+    def __init__(self, of: pa.Field, path: str) -> None:
+        self._path = path
+        self._decode = msgspec.json.Decoder(_python(of, free_form=True)).decode
+        self._fields: dict[str, _Part] = {}
+        self._items: _Part | None = None
+        self._integer = of.type == pa.int64()
         if pa.types.is_struct(of.type):
-            return self._fit_object(value, list(of.type), path)
-        if pa.types.is_list(of.type):
-            return self._fit_array(value, of.type.value_field, path)
-        try:
-            return _scalars[of.type](value), None
-        except _DOES_NOT_FIT:
-            whole = _whole(value) if of.type == pa.int64() else None
-            return (whole, None) if whole is not None else self._misfit(value, path)
+            self._fields = {f.name: _Part(f, self._within(f.name)) for f in of.type}
+        elif pa.types.is_list(of.type):
+            self._items = _Part(of.type.value_field, f"{path}[]")
 
-    def _misfit(self, value: msgspec.Raw, path: str) -> tuple[None, msgspec.Raw]:
-        self.odd.misfits[path] += 1
+    def _within(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _fits(self, value: bytes | msgspec.Raw) -> bool:
+        try:
+            self._decode(value)
+        except _DOES_NOT_FIT:
+            return False
+        return True
+
+    def part(self, value: msgspec.Raw, odd: Oddities) -> tuple[Any, Any]:
+        """Return what fits the field, and what is left over (None for nothing), and count the latter."""
+        if self._fits(value):
+            return value, None
+        if self._fields:
+            return self.object(value, odd)
+        if self._items:
+            return self._array(value, self._items, odd)
+        whole = _whole(value) if self._integer else None
+        return (whole, None) if whole is not None else self._misfit(value, odd)
+
+    def _misfit(self, value: msgspec.Raw, odd: Oddities) -> tuple[None, msgspec.Raw]:
+        odd.misfits[self._path] += 1
         return None, value
 
-    def _fit_object(self, value: msgspec.Raw, fields: list[pa.Field], path: str) -> tuple[Any, Any]:
+    def object(self, value: msgspec.Raw, odd: Oddities) -> tuple[Any, Any]:
+        """`part`, of what does not fit as a whole."""
         try:
             given = _object(value)
         except _DOES_NOT_FIT:
-            return self._misfit(value, path)
-        fitted, extra = {}, {}
-        for of in fields:
-            if of.name in given:
-                here = f"{path}.{of.name}" if path else of.name
-                fitted[of.name], left = self._fit(given.pop(of.name), of, here)
-                if left is not None:
-                    extra[of.name] = left
-        for name, left in given.items():
-            self.odd.unknown[f"{path}.{name}" if path else name] += 1
-            extra[name] = left
-        return fitted, extra or None
+            return self._misfit(value, odd)
+        fitted = {name: one for name, one in given.items() if name in self._fields}
+        unknown = {name: one for name, one in given.items() if name not in self._fields}
+        odd.unknown.update(map(self._within, unknown))
+        if unknown and self._fits(_encode(fitted)):
+            return fitted, unknown
+        extra = {}
+        for name, one in fitted.items():
+            fitted[name], left = self._fields[name].part(one, odd)
+            if left is not None:
+                extra[name] = left
+        return fitted, {**extra, **unknown} or None
 
-    def _fit_array(self, value: msgspec.Raw, of: pa.Field, path: str) -> tuple[Any, Any]:
+    def _array(self, value: msgspec.Raw, items: "_Part", odd: Oddities) -> tuple[Any, Any]:
         try:
             given = _array(value)
         except _DOES_NOT_FIT:
-            return self._misfit(value, path)
-        pairs = [self._fit(item, of, f"{path}[]") for item in given]
+            return self._misfit(value, odd)
+        pairs = [items.part(item, odd) for item in given]
         extra = {str(n): left for n, (_, left) in enumerate(pairs) if left is not None}
         return [fitted for fitted, _ in pairs], extra or None
 

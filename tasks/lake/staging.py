@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -104,22 +105,20 @@ class Staging:
         """What did not fit the schema, so far."""
         return self._reader.odd
 
-    def add(self, results: bytes, fetched_at: dt.datetime) -> int:
-        """Take a page's records and return how many there are.
+    def add(self, records: list[msgspec.Raw], fetched_at: dt.datetime) -> None:
+        """Take a page's records.
 
         Args:
-            results: The JSON array, as the API sent it.
-            fetched_at: When it was fetched.
+            records: Each as its JSON, as the API sent it.
+            fetched_at: When the page was fetched.
         """
-        records = self._reader.read(results)
-        many = len(records.json)
-        self._records.add(records)
+        many = len(records)
+        self._records.add(self._reader.read(records))
         self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), many))
-        self._bytes += len(results)
+        self._bytes += sum(map(len, records))
         self.received += many
         if self._bytes >= _CHUNK_BYTES:
             self._convert()
-        return many
 
     def _convert(self) -> None:
         records = self._records

@@ -64,7 +64,7 @@ def read(client: Client, integration: str, collection: Collection = "application
     walk = pages(
         client, collection, integration=integration, page_size=10, filters={"include_deleted": True, **filters}
     )
-    return {record["id"]: record for page in walk for record in json.loads(page.results)}
+    return {record["id"]: record for page in walk for record in map(json.loads, map(bytes, page.records))}
 
 
 def held(demo: DemoKombo, integration: str, collection: Collection = "applications") -> dict[str, Any]:

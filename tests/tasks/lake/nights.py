@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,7 +54,7 @@ def begun(
     run = run or uuid4().hex
     with target.current() or nullcontext() as base, Staging(SCHEMAS[collection], integration, run) as staging:
         for page in pages:
-            staging.add(json.dumps(page).encode(), at)
+            staging.add([msgspec.Raw(json.dumps(record)) for record in page], at)
         full_at = at if mode == "full" or base is None else base.state.last_full_at
         state = State(integration, collection, at - 5 * MINUTE, full_at, run, mode)
         rows = staging.finish()
