@@ -26,7 +26,7 @@ class Converter:
         typed = pa.schema([kept for f in self.schema if (kept := _typed(f))])
         self._options = pj.ParseOptions(explicit_schema=typed, unexpected_field_behavior="ignore")
 
-    def convert(self, records: bytes, texts: Mapping[Path, list[str | None]]) -> pa.Table:
+    def convert(self, records: bytes, texts: Mapping[Path, pa.Array]) -> pa.Table:
         """Return records as a table.
 
         Args:
@@ -57,10 +57,10 @@ def _typed(of: pa.Field) -> pa.Field | None:
     return of
 
 
-def _completed(array: pa.Array | None, of: pa.Field, texts: Mapping[Path, list[str | None]], path: Path) -> pa.Array:
+def _completed(array: pa.Array | None, of: pa.Field, texts: Mapping[Path, pa.Array], path: Path) -> pa.Array:
     """An array of what was read, with the texts in their places."""
     if is_json(of):
-        return pa.array(texts[*path, of.name], pa.string())
+        return texts[*path, of.name]
     if array is None:
         raise RuntimeError(f"{of.name} was not read")
     if array.type == of.type:

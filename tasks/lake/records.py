@@ -52,27 +52,20 @@ Path: TypeAlias = tuple[str, ...]
 """Where a free-form value stands: the names of the fields around it, and its own."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Records:
-    """Records that fit a schema.
+    """The records of a page, as they fit a schema.
 
     Attributes:
-        json: Each one's JSON, with the schema's keys only; what the schema has as text of JSON is JSON here.
+        json: Each as JSON of the schema's keys only; values that are free-form are to be taken from `texts`.
         texts: The same free-form values as text, in the order in which they stand, one for each struct that they are
-            in; None for null, and where the struct itself is null.
-        extra: What did not fit each record, as JSON; None for nothing.
+            in; null for null, and where the struct itself is null.
+        extra: What did not fit each record, as JSON; null for nothing.
     """
 
-    json: list[Any]
-    texts: dict[Path, list[str | None]]
-    extra: list[bytes | None]
-
-    def add(self, other: "Records") -> None:
-        """Append others of the same collection."""
-        self.json += other.json
-        self.extra += other.extra
-        for path, texts in self.texts.items():
-            texts += other.texts[path]
+    json: list[msgspec.Raw]
+    texts: dict[Path, pa.Array]
+    extra: pa.Array
 
 
 class Reader:
@@ -94,22 +87,27 @@ class Reader:
         self._texts = _gatherers(self._fields)
         self.odd = Oddities()
 
-    def none(self) -> Records:
-        """Return no records."""
-        return Records([], {path: [] for path, _ in self._texts}, [])
-
     def read(self, records: list[msgspec.Raw]) -> Records:
         """Read a page.
 
         Args:
             records: Its records, each as its JSON.
         """
-        done = self.none()
+        records = list(records)
+        texts: dict[Path, list[str | None]] = {path: [] for path, _ in self._texts}
+        extra: list[bytes | None] = []
         for start in range(0, len(records), _AT_ONCE):
-            done.add(self._checked(records[start : start + _AT_ONCE]))
-        return done
+            some = records[start : start + _AT_ONCE]
+            gathered, odd = self._checked(some)
+            records[start : start + _AT_ONCE] = some
+            extra += odd
+            for path, values in gathered.items():
+                texts[path] += values
+        arrays = {path: pa.array(values, pa.string()) for path, values in texts.items()}  # while they are in cache
+        return Records(records, arrays, pa.array(extra, pa.string()))
 
-    def _checked(self, records: list[msgspec.Raw]) -> Records:
+    def _checked(self, records: list[msgspec.Raw]) -> tuple[dict[Path, list[str | None]], list[bytes | None]]:
+        """Replace each record that is odd by what fits of it; return the texts of all, and what did not fit."""
         rows = [self._strict(record) for record in records]
         extra: list[bytes | None] = [None] * len(rows)
 
@@ -119,11 +117,10 @@ class Reader:
 
         part(number for number, row in enumerate(rows) if row is None)
         try:
-            texts = self._gather(rows)
+            return self._gather(rows), extra
         except UnicodeDecodeError:  # in free-form JSON, which is not looked into before
             part(number for number, record in enumerate(records) if not _is_text(record))
-            texts = self._gather(rows)
-        return Records(records, texts, extra)
+            return self._gather(rows), extra
 
     def _gather(self, rows: list[Any]) -> dict[Path, list[str | None]]:
         return {path: gather(rows) for path, gather in self._texts}

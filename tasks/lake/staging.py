@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from tasks.lake.arrow import Converter
 from tasks.lake.causes import temporary_files
-from tasks.lake.records import Oddities, Reader
+from tasks.lake.records import Oddities, Reader, Records
 from tasks.lake.schemas import INSTANT
 
 _CHUNK_BYTES = 3 * 2**20  # of JSON for one conversion: large enough to be quick, small enough for many at once
@@ -88,7 +88,7 @@ class Staging:
         self._staged = pa.schema([*self._converter.schema, schema.field("_fetched_at"), schema.field("_extra")])
         self._rows = _Spill(self._staged, "lz4")
         self._keys = _Spill(pa.schema([self._staged.field(name) for name in _KEYS]), None)
-        self._records = self._reader.none()
+        self._pages: list[Records] = []
         self._fetched: list[pa.Array] = []
         self._bytes = 0
         self.received = 0
@@ -112,26 +112,26 @@ class Staging:
             records: Each as its JSON, as the API sent it.
             fetched_at: When the page was fetched.
         """
-        many = len(records)
-        self._records.add(self._reader.read(records))
-        self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), many))
+        self._pages.append(self._reader.read(records))
+        self._fetched.append(pa.repeat(pa.scalar(fetched_at, INSTANT), len(records)))
         self._bytes += sum(map(len, records))
-        self.received += many
+        self.received += len(records)
         if self._bytes >= _CHUNK_BYTES:
             self._convert()
 
     def _convert(self) -> None:
-        records = self._records
-        if records.json:
+        records = [record for page in self._pages for record in page.json]
+        if records:
+            texts = {path: pa.concat_arrays([p.texts[path] for p in self._pages]) for path in self._pages[0].texts}
             try:
-                table = self._converter.convert(b"\n".join(records.json), records.texts)
+                table = self._converter.convert(b"\n".join(records), texts)
             except pa.ArrowInvalid:  # JSON that is right, but that Arrow does not read
-                table = self._converter.convert(self._reader.rewritten(records.json), records.texts)
-            added = [pa.concat_arrays(self._fetched), pa.array(records.extra, pa.string())]
+                table = self._converter.convert(self._reader.rewritten(records), texts)
+            added = [pa.concat_arrays(self._fetched), pa.concat_arrays([page.extra for page in self._pages])]
             table = pa.Table.from_arrays([*table.columns, *added], schema=self._staged)
             self._rows.add(table)
             self._keys.add(table.select(_KEYS))
-        self._records, self._fetched, self._bytes = self._reader.none(), [], 0
+        self._pages, self._fetched, self._bytes = [], [], 0
 
     def finish(self) -> "Rows":
         """End the input and return the rows: of each id the one newest by `changed_at`, then the last received."""
