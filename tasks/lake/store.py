@@ -35,7 +35,7 @@ ANY = "*"
 
 _CHUNK = 8 * 2**20
 _ATTEMPTS = 20
-_PART = 64 * 2**20  # S3 takes 10,000 parts: enough for 640 GB
+_PART = 16 * 2**20  # S3 takes 10,000 parts: enough for 160 GB
 
 
 @dataclass(frozen=True, slots=True)

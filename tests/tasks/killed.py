@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import SecretStr
+from s3fs import S3FileSystem
 
 from deployments.demo.world import API_KEY
 from tasks import exports
 from tasks.credentials import KomboCredentials, KomboLake
 from tasks.kombo import pages
+from tasks.lake import store as stores
 from tasks.lake.staging import Staging
 from tasks.lake.store import FolderStore, S3Store, open_store
 from tasks.reports import CollectionReport
@@ -48,6 +50,7 @@ DEATHS: dict[str, tuple[Any, str]] = {
     "put": (FolderStore, "put"),
     "draft": (os, "fsync"),
     "s3put": (S3Store, "put"),
+    "part": (S3FileSystem, "call_s3"),
 }
 """What `die` may count: `before put 2` is just before the second object is put."""
 
@@ -57,12 +60,14 @@ def _die() -> None:
 
 
 def _on_call(number: int, *, after: bool, of: Any, name: str) -> None:
-    """Let the process die before or after the call of that number."""
+    """Let the process die before or after the call of that number; of those to S3, only parts of `current` count."""
     real: Callable[..., Any] = getattr(of, name)
     calls = iter(range(1, 10_000))
 
     @functools.wraps(real)
     def counted(*args: Any, **options: Any) -> Any:
+        if of is S3FileSystem and not ("upload_part" in args and "/current/" in options["Key"]):
+            return real(*args, **options)
         this = next(calls) == number
         if this and not after:
             _die()
@@ -82,6 +87,7 @@ def export(
     run: str,
     die: str | None = None,
     page_size: int = 250,
+    part_size: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Export one collection and return the report; see `DEATHS` for how not to return."""
@@ -90,14 +96,11 @@ def export(
         return pages.pages(*args, page_size=page_size, **more)
 
     exports.pages = paged  # type: ignore[assignment]  # smaller pages
+    if part_size:
+        stores._PART = part_size
     if die:
         when, what, number = die.split()
-        of, name = {
-            "page": (Staging, "add"),
-            "put": (FolderStore, "put"),
-            "draft": (os, "fsync"),
-            "s3put": (S3Store, "put"),
-        }[what]
+        of, name = DEATHS[what]
         _on_call(int(number), after=when == "after", of=of, name=name)
     return bring(kombo, integration, collection, KomboLake(**lake), run, **options).as_json()
 

@@ -320,6 +320,23 @@ def test_a_killed_run_that_is_run_again_under_its_id_repeats_nothing_that_was_co
     assert (lake / paths.snapshot("applications", integration, dt.datetime.now(dt.UTC).date())).exists()
 
 
+@pytest.mark.parametrize("die", ["before part 1", "after part 1", "after part 3"])
+def test_after_a_kill_in_the_middle_of_an_upload_s3_holds_what_it_held(
+    integration: str, kombo: DemoKombo, lake: Path, forks: Forks, bucket: Bucket, die: str
+) -> None:
+    where = {"url": bucket.new_url(), "storage_options": bucket.options}
+    given = {**arguments(kombo, integration, lake, "1"), "lake": where}
+    assert forks.run("tests.tasks.killed:export", **given).result
+    before = rows(where["url"], "applications", integration, bucket.options)
+    again = {**given, "run": "2", "mode": "full"}  # nothing has changed: `current` alone is written
+    assert forks.run("tests.tasks.killed:export", **again, die=die, part_size=16 * 2**10).status == -9
+    assert rows(where["url"], "applications", integration, bucket.options) == before
+    kombo.evolve(integration, 0.3, kinds=KINDS)
+    assert forks.run("tests.tasks.killed:export", **{**given, "run": "3"}).result
+    found = rows(where["url"], "applications", integration, bucket.options).to_pylist()
+    assert_same(found, kombo.records(integration, "applications"), "applications")
+
+
 # Side by side, in two processes.
 
 
