@@ -1,6 +1,5 @@
 """The tasks that an export is made of: check the lake, bring one collection of one integration, record the run."""
 
-import ctypes
 import datetime as dt
 import functools
 import gc
@@ -10,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from typing import Any, Literal
 
 from prefect.exceptions import MissingContextError
@@ -42,7 +41,6 @@ MAX_SKEW = dt.timedelta(minutes=15)
 
 _PROGRESS_SECONDS = 15.0
 _AHEAD = 8  # pages fetched while others are converted, which happens in bursts of a few megabytes
-_M_ARENA_MAX = -8  # of malloc.h
 
 
 class _Refusals:
@@ -183,14 +181,11 @@ def record_run(
 
 @functools.cache
 def _settle() -> None:
-    """Once in a process: load what is needed, leave it out of garbage collection, and let threads share memory.
+    """Once in a process: load what is needed, and leave it out of garbage collection.
 
     Arrow loads pandas when it first meets a Python value, which would be in the middle of the first pages. Each full
-    collection would walk all of Prefect's and pandas's objects and hold Python's lock for some 80 ms meanwhile. The
-    C library would keep freed memory for each thread by itself, up to 64 MB each.
+    collection would walk all of Prefect's and pandas's objects and hold Python's lock for some 80 ms meanwhile.
     """
-    with suppress(AttributeError, OSError, TypeError):  # only GNU's has it
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
     importlib.import_module("pandas")
     gc.collect()
     gc.freeze()
