@@ -189,9 +189,10 @@ def test_a_record_without_an_id_is_kept_under_one_that_is_always_the_same(given:
     assert second["id"] == "y"
 
 
-def test_two_records_without_an_id_are_two_rows() -> None:
-    rows, _ = staged("tags", '{"name":"a"}', '{"name":"b"}')
-    assert len({row["id"] for row in rows}) == 2
+def test_two_records_without_an_id_are_two_rows_with_their_values() -> None:
+    rows, _ = staged("tags", '{"name":"a"}', '{"id":7,"name":"b","new":1}', '{"id":"","name":"c"}')
+    assert len({row["id"] for row in rows}) == 3
+    assert [(row["name"], row["_extra"]) for row in rows] == [("a", None), ("b", '{"id":7,"new":1}'), ("c", None)]
 
 
 def test_one_odd_record_does_not_touch_the_others_of_its_page() -> None:
