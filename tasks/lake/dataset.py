@@ -119,9 +119,12 @@ class Current:
     def batches(self) -> Iterator[tuple[pa.RecordBatch, Positions]]:
         """Yield every row in today's schema, a few thousand at a time, with their positions."""
         start = 0
-        for batch in self._open().iter_batches(_READ_ROWS):
-            yield conform(batch, self.schema), np.arange(start, start + batch.num_rows)
-            start += batch.num_rows
+        file = self._open()
+        for group in range(file.num_row_groups):  # one reader for all would not give back what a group took
+            for batch in file.iter_batches(_READ_ROWS, row_groups=[group]):
+                yield conform(batch, self.schema), np.arange(start, start + batch.num_rows)
+                start += batch.num_rows
+            pa.default_memory_pool().release_unused()
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
