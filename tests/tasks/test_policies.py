@@ -25,7 +25,7 @@ from tasks.lake.errors import LakeUnavailable, Moved
 from tasks.policies import Policy, may_pass, reads, safe_writes, unsafe_writes
 
 ALL = [reads, safe_writes, unsafe_writes]
-UNKNOWN = OutcomeUnknown(operation="x", ids={}, sent_at=datetime.now(UTC), cause=Unavailable())
+UNKNOWN = OutcomeUnknown(operation="x", ids={}, sent_at=datetime(2026, 1, 1, tzinfo=UTC), cause=Unavailable())
 
 
 def do_something(*, integration: str, count: int = 1) -> str:
