@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 _QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_SERVER_LEVEL": "WARNING"}
 
+# Becomes the command at a word, and ends without one: so the command never runs before it has its guard.
+_ONCE_GUARDED = 'read -r _ && exec "$0" "$@" </dev/null'
+
 # Outlives whoever started the process, however that ends, and then ends the process and its children. A worker passes
 # the first signal on to its runs, which are in sessions of their own.
 _GUARD = 'read -r _; kill -TERM -"$0"; for _ in 1 2 3 4 5; do kill -0 -"$0" && sleep 1; done; kill -KILL -"$0"'
@@ -59,7 +62,12 @@ def running(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own commands
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, start_new_session=True
+            ["/bin/sh", "-c", _ONCE_GUARDED, *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
         )
     guard = subprocess.Popen(  # noqa: S603 - our own command
         ["/bin/sh", "-c", _GUARD, str(process.pid)],
@@ -69,8 +77,11 @@ def running(
         start_new_session=True,
     )
     try:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        with process.stdin as word:
+            word.write(b"go\n")
         if ready:
-            _wait(process, ready, within, log)
+            _wait(process, command, ready, within, log)
         yield process
     finally:
         stop(process)
@@ -78,7 +89,7 @@ def running(
         guard.communicate()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, within: float, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], command: Sequence[str], url: str, within: float, log: Path) -> None:
     end = time.monotonic() + within
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -87,7 +98,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, within: float, log: Path) 
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     tail = log.read_text(errors="replace")[-2000:]
-    raise DidNotStart(f"{process.args!r} was not ready within {within:.0f} s:\n{tail}")
+    raise DidNotStart(f"{' '.join(command)} was not ready within {within:.0f} s:\n{tail}")
 
 
 def stop(process: subprocess.Popen[bytes], within: float = 15) -> None:
