@@ -29,8 +29,7 @@ from tasks.kombo.clock import Clock
 from tasks.kombo.exchange import Exchange
 from tasks.kombo.limits import Limiter, shared_limiter
 from tasks.kombo.retries import Repeat
-from tasks.kombo.transport import checked_base_url, user_agent
-from tasks.kombo.transport import transport as new_transport
+from tasks.kombo.transport import Single, checked_base_url, pooled, user_agent
 
 EU = "https://api.kombo.dev/v1"
 US = "https://api.us.kombo.dev/v1"
@@ -96,8 +95,8 @@ class Client:
             "Accept-Encoding": "gzip",
             "User-Agent": user_agent(),
         }
-        self._pooled = transport or new_transport(self.base_url, keep_alive=True)
-        self._single = transport or new_transport(self.base_url, keep_alive=False)
+        self._pooled = transport or pooled(self.base_url)
+        self._single = transport or Single(self.base_url)
         self._closed = False
 
     def __enter__(self) -> Self:

@@ -12,8 +12,7 @@ from typing import IO
 import httpx
 
 from tasks.kombo.errors import BadAnswer, KomboError, RequestRefused, Unavailable
-from tasks.kombo.transport import transport as new_transport
-from tasks.kombo.transport import user_agent
+from tasks.kombo.transport import Single, user_agent
 
 MOST_BYTES = 100 * 2**20
 _REDIRECTS = 5
@@ -54,7 +53,6 @@ def download(url: str, into: IO[bytes], *, content_type: str, most: int = MOST_B
     """
     at = _checked(url, local=True)
     for _ in range(_REDIRECTS + 1):
-        transport = new_transport(str(at), keep_alive=False)
         try:
             request = httpx.Request(
                 "GET",
@@ -63,7 +61,7 @@ def download(url: str, into: IO[bytes], *, content_type: str, most: int = MOST_B
                 extensions={"timeout": _TIMEOUT},
             )
             # httpx's own client would log the link, which may hold a token or a name.
-            response = transport.handle_request(request)
+            response = Single(str(at)).handle_request(request)
             try:
                 if response.status_code in (301, 302, 303, 307, 308):
                     at = _checked(str(at.join(response.headers.get("location", ""))), local=_is_local(at))
@@ -73,8 +71,6 @@ def download(url: str, into: IO[bytes], *, content_type: str, most: int = MOST_B
                 response.close()
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise _problem(Unavailable, f"The file was lost on its way: {type(error).__name__}.") from None
-        finally:
-            transport.close()
     raise _problem(BadAnswer, "The link leads from one place to the next without end.")
 
 

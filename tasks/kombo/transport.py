@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 import urllib.request
+from collections.abc import Iterator
 from importlib import metadata
 
 import httpx
@@ -50,16 +51,63 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def transport(base_url: str, *, keep_alive: bool) -> httpx.HTTPTransport:
-    """Make a connection pool.
+def pooled(base_url: str) -> httpx.HTTPTransport:
+    """Make a pool of connections that serve one request after another.
 
     Args:
         base_url: A checked base URL; tells whether TLS and a proxy from the environment are needed.
-        keep_alive: Whether connections serve more than one request.
 
     Returns:
         httpx's transport, which connects when first used.
     """
+    return _transport(base_url, kept=64)
+
+
+class Single(httpx.BaseTransport):
+    """Opens a connection for each request, and closes it after the answer.
+
+    For what must not be sent twice: a kept connection may be one that Kombo has just closed, and then nobody knows
+    whether the request arrived. One pool that keeps none is not enough. While a thread ends its request, httpcore 1.0
+    may hand its connection to another and then close it under that one's request, once in some 300,000 requests.
+
+    Args:
+        base_url: As for `pooled`.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; close the response."""
+        own = _transport(self._base_url, kept=0)
+        try:
+            response = own.handle_request(request)
+        except BaseException:
+            own.close()
+            raise
+        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - it is httpx's
+        response.stream = _Owning(response.stream, own)
+        return response
+
+
+class _Owning(httpx.SyncByteStream):
+    """An answer's body that closes its connection."""
+
+    def __init__(self, stream: httpx.SyncByteStream, own: httpx.HTTPTransport) -> None:
+        self._stream = stream
+        self._own = own
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._own.close()
+
+
+def _transport(base_url: str, kept: int) -> httpx.HTTPTransport:
     url = httpx.URL(base_url)
     proxy = None
     if url.host not in _LOOPBACK and not urllib.request.proxy_bypass(url.host):
@@ -68,8 +116,6 @@ def transport(base_url: str, *, keep_alive: bool) -> httpx.HTTPTransport:
     return httpx.HTTPTransport(
         # Without TLS, a context that trusts nobody saves the time.
         verify=_tls() if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        limits=httpx.Limits(
-            max_connections=None, max_keepalive_connections=64 if keep_alive else 0, keepalive_expiry=20.0
-        ),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=20.0),
         proxy=proxy,
     )

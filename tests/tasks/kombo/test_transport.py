@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
+from httpcore import HTTPConnection, Origin
 
 from tasks.kombo import transport
 from tasks.kombo.client import EU, US, Client
 from tasks.kombo.errors import Unavailable
 from tasks.kombo.limits import Limiter
+from tasks.kombo.transport import Single, _Owning
 from tests.tasks.kombo.stand_ins import INTEGRATION, KEY, FakeClock, http, loopback, success
 
 DONE = success({"results": [], "next": None})
@@ -70,3 +76,33 @@ def test_no_layer_logs_key_query_or_body(caplog: pytest.LogCaptureFixture) -> No
     assert "httpcore" in {record.name.split(".")[0] for record in caplog.records}
     for secret in (KEY, "ada", "Lovelace"):
         assert secret not in caplog.text
+
+
+def test_writes_side_by_side_never_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools of httpcore let them, between looking for connections to close and for one to use: here that is longer."""
+    real = HTTPConnection.can_handle_request
+
+    def slowly(self: HTTPConnection, origin: Origin) -> bool:
+        time.sleep(0.002)
+        return real(self, origin)
+
+    monkeypatch.setattr(HTTPConnection, "can_handle_request", slowly)
+    with (
+        loopback(http(success({}))) as server,
+        Client(KEY, server.url, limiter=Limiter()) as client,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        write = partial(client.call, "POST", "/ats/x", integration=INTEGRATION, operation="x", repeat="unsafe", json={})
+        for done in [pool.submit(write) for _ in range(60)]:
+            done.result()
+        assert len({arrived.connection for arrived in server.arrived}) == len(server.arrived) == 60
+
+
+def test_a_connection_of_its_own_is_closed_after_the_answer() -> None:
+    with loopback(http(success({}))) as server:
+        transport = Single(server.url)
+        response = transport.handle_request(httpx.Request("GET", server.url))
+        assert json.loads(response.read())["status"] == "success"
+        assert isinstance(response.stream, _Owning)
+        response.close()
+        assert response.stream._own._pool.connections == []
