@@ -67,8 +67,8 @@ class Single(httpx.BaseTransport):
     """Opens a connection for each request, and closes it after the answer.
 
     For what must not be sent twice: a kept connection may be one that Kombo has just closed, and then nobody knows
-    whether the request arrived. One pool that keeps none is not enough. While a thread ends its request, httpcore 1.0
-    may hand its connection to another and then close it under that one's request, once in some 300,000 requests.
+    whether the request arrived. One pool that keeps none is not enough: while a thread ends its request, httpcore 1.0
+    may hand its connection to another and close it under that one's (encode/httpcore#1110), once in some 300,000.
 
     Args:
         base_url: As for `pooled`.
