@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import ssl
 import urllib.request
-from collections.abc import Iterator
 from importlib import metadata
 
 import httpx
@@ -78,33 +77,8 @@ class Single(httpx.BaseTransport):
         self._base_url = base_url
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; close the response."""
-        own = _transport(self._base_url, kept=0)
-        try:
-            response = own.handle_request(request)
-        except BaseException:
-            own.close()
-            raise
-        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - it is httpx's
-        response.stream = _Owning(response.stream, own)
-        return response
-
-
-class _Owning(httpx.SyncByteStream):
-    """An answer's body that closes its connection."""
-
-    def __init__(self, stream: httpx.SyncByteStream, own: httpx.HTTPTransport) -> None:
-        self._stream = stream
-        self._own = own
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
-
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            self._own.close()
+        """Send a request; to close the response closes the connection."""
+        return _transport(self._base_url, kept=0).handle_request(request)
 
 
 def _transport(base_url: str, kept: int) -> httpx.HTTPTransport:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ from tasks.kombo import transport
 from tasks.kombo.client import EU, US, Client
 from tasks.kombo.errors import Unavailable
 from tasks.kombo.limits import Limiter
-from tasks.kombo.transport import Single, _Owning
+from tasks.kombo.transport import Single
 from tests.tasks.kombo.stand_ins import INTEGRATION, KEY, FakeClock, http, loopback, success
 
 DONE = success({"results": [], "next": None})
@@ -98,11 +100,19 @@ def test_writes_side_by_side_never_share_a_connection(monkeypatch: pytest.Monkey
         assert len({arrived.connection for arrived in server.arrived}) == len(server.arrived) == 60
 
 
-def test_a_connection_of_its_own_is_closed_after_the_answer() -> None:
-    with loopback(http(success({}))) as server:
-        transport = Single(server.url)
-        response = transport.handle_request(httpx.Request("GET", server.url))
-        assert json.loads(response.read())["status"] == "success"
-        assert isinstance(response.stream, _Owning)
+@pytest.mark.parametrize("read", [True, False])
+def test_a_connection_of_its_own_is_closed_with_the_answer(read: bool) -> None:
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def step(connection: socket.socket) -> bool:
+        http(success({}))(connection)
+        connection.settimeout(10)
+        heard.put(connection.recv(1))
+        return False
+
+    with loopback(step) as server:
+        response = Single(server.url).handle_request(httpx.Request("GET", server.url))
+        if read:
+            assert json.loads(response.read())["status"] == "success"
         response.close()
-        assert response.stream._own._pool.connections == []
+        assert heard.get(timeout=20) == b""
