@@ -37,7 +37,6 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _number = msgspec.json.Decoder(float).decode
-_scalars = {kind: msgspec.json.Decoder(python).decode for kind, python in _KINDS.items()}
 
 
 @dataclass(slots=True)
@@ -93,18 +92,18 @@ class Reader:
         Args:
             records: Its records, each as its JSON.
         """
-        records = list(records)
+        fitting: list[msgspec.Raw] = []
         texts: dict[Path, list[str | None]] = {path: [] for path, _ in self._texts}
         extra: list[bytes | None] = []
         for start in range(0, len(records), _AT_ONCE):
             some = records[start : start + _AT_ONCE]
             gathered, odd = self._checked(some)
-            records[start : start + _AT_ONCE] = some
+            fitting += some
             extra += odd
             for path, values in gathered.items():
                 texts[path] += values
         arrays = {path: pa.array(values, pa.string()) for path, values in texts.items()}  # while they are in cache
-        return Records(records, arrays, pa.array(extra, pa.string()))
+        return Records(fitting, arrays, pa.array(extra, pa.string()))
 
     def _checked(self, records: list[msgspec.Raw]) -> tuple[dict[Path, list[str | None]], list[bytes | None]]:
         """Replace each record that is odd by what fits of it; return the texts of all, and what did not fit."""
