@@ -45,28 +45,36 @@ def bring(
     )
 
 
-DEATHS: dict[str, tuple[Any, str]] = {
-    "page": (Staging, "add"),
-    "put": (FolderStore, "put"),
-    "draft": (os, "fsync"),
-    "s3put": (S3Store, "put"),
-    "part": (S3FileSystem, "call_s3"),
+def _any(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def _part_of_current(_: S3FileSystem, operation: str, **options: Any) -> bool:
+    return operation == "upload_part" and "/current/" in options["Key"]
+
+
+DEATHS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
+    "page": (Staging, "add", _any),
+    "put": (FolderStore, "put", _any),
+    "draft": (os, "fsync", _any),
+    "s3put": (S3Store, "put", _any),
+    "part": (S3FileSystem, "call_s3", _part_of_current),
 }
-"""What `die` may count: `before put 2` is just before the second object is put."""
+"""What `die` may count, and which calls of it: `before put 2` is just before the second object is put."""
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _on_call(number: int, *, after: bool, of: Any, name: str) -> None:
-    """Let the process die before or after the call of that number; of those to S3, only parts of `current` count."""
+def _on_call(number: int, *, after: bool, of: Any, name: str, counts: Callable[..., bool]) -> None:
+    """Let the process die before or after the call of that number, of those that count."""
     real: Callable[..., Any] = getattr(of, name)
     calls = iter(range(1, 10_000))
 
     @functools.wraps(real)
     def counted(*args: Any, **options: Any) -> Any:
-        if of is S3FileSystem and not ("upload_part" in args and "/current/" in options["Key"]):
+        if not counts(*args, **options):
             return real(*args, **options)
         this = next(calls) == number
         if this and not after:
@@ -100,8 +108,8 @@ def export(
         stores._PART = part_size
     if die:
         when, what, number = die.split()
-        of, name = DEATHS[what]
-        _on_call(int(number), after=when == "after", of=of, name=name)
+        of, name, counts = DEATHS[what]
+        _on_call(int(number), after=when == "after", of=of, name=name, counts=counts)
     return bring(kombo, integration, collection, KomboLake(**lake), run, **options).as_json()
 
 
